@@ -1,0 +1,37 @@
+"""plugdata: PLUG corpora for languages that models serve badly.
+
+    from pathlib import Path
+    import plugdata
+
+    recipe = plugdata.load_recipe(Path("recipes/quickstart.yaml"))
+    corpus = plugdata.run(recipe)
+    rows = corpus.rows("dedup", "ko")       # a Polars frame: every row, with status and reason
+
+The names below are the public API; what a command does, it does through them.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {  # public name → module and name there
+    "Corpus": "corpus:Corpus",
+    "PlugdataError": "errors:PlugdataError",
+    "Recipe": "recipe:Recipe",
+    "load_recipe": "recipe:load",
+    "push": "pipeline:push",
+    "run": "pipeline:run",
+    "sample": "review.stats:sample",
+    "state": "review.stats:state",
+}
+
+__all__ = sorted([*_PUBLIC, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that importing plugdata costs nothing."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'plugdata' has no attribute {name!r}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    return getattr(import_module(f"plugdata.{module}"), attribute)

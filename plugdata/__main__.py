@@ -1,0 +1,5 @@
+"""`python -m plugdata` is `plugdata`."""
+
+from plugdata.cli import main
+
+main()

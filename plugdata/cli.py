@@ -1,0 +1,338 @@
+"""The commands: parse, call, print. No logic.
+
+stdout is the answer, stderr the progress and the errors. A known error is one or two lines (where and what, then
+what next) and its class's exit code; a traceback only with PLUGDATA_DEBUG=1. Everything heavy is imported inside
+the command that needs it, so that `--help` answers at once.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from plugdata import __version__
+from plugdata.errors import PlugdataError
+
+if TYPE_CHECKING:
+    from plugdata.corpus import Corpus
+    from plugdata.pipeline import Watch
+    from plugdata.recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+
+class _Group(click.Group):
+    """Commands listed in the order of the work."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="plugdata")
+def cli() -> None:
+    """Make PLUG corpora: instruction data that teaches a model to think in a strong language and answer in yours.
+
+    \b
+    plugdata demo                                    a small corpus, no key, no account
+    plugdata run recipes/plug-zh-ko-it-es.yaml       a whole corpus from a recipe
+    plugdata status corpora/plug                     how far it is, from any terminal
+    """
+
+
+def main() -> None:
+    """Run the command line; every known error ends here."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except PlugdataError as error:
+        if os.environ.get("PLUGDATA_DEBUG"):
+            raise
+        click.echo(f"plugdata: {error}", err=True)
+        if error.hint:
+            click.echo(f"  → {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("plugdata: interrupted; what was answered is kept, the same command resumes", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_model_options = _options(
+    click.option("--model", envvar="PLUGDATA_MODEL", help="Model name at the endpoint, or `local`."),
+    click.option("--base-url", envvar="PLUGDATA_BASE_URL", help="OpenAI-compatible endpoint. Default: OpenAI's."),
+    click.option("--api-key-env", metavar="NAME", help="Variable that holds the key. Default: OPENAI_API_KEY."),
+    click.option(
+        "--rpm", type=click.IntRange(1), metavar="N", envvar="PLUGDATA_RPM", help="Requests a minute, at most."
+    ),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1),
+        metavar="N",
+        envvar="PLUGDATA_CONCURRENCY",
+        help="Requests in flight. Default: 16.",
+    ),
+)
+_limit_option = click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="First N rows only; the same without it adds the rest."
+)
+_set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. filter.lid.min=0.7."
+)
+_quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no news.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+_corpus_argument = click.argument("corpus", type=PATH)
+
+
+@cli.command(short_help="Make or bring up to date the corpus of a recipe.")
+@click.argument("recipe", type=PATH)
+@_limit_option
+@click.option("--until", type=click.Choice(["screen", "translate", "pair", "filter", "dedup", "dist"]), default="dist")
+@_model_options
+@_set_option
+@_quiet_option
+def run(recipe: Path, limit: int | None, until: str, assignments: tuple[str, ...], quiet: bool, **model: Any) -> None:
+    """Make or bring up to date the corpus of a RECIPE: translate, pair, filter, dedup, dist/, and push if it says so.
+
+    \b
+    plugdata run recipes/quickstart.yaml
+    plugdata run recipes/plug-zh-ko-it-es.yaml --model gpt-4o-mini --limit 50
+    plugdata run my.yaml --until filter --set filter.lid.min=0.6
+    """
+    from plugdata import pipeline
+    from plugdata import recipe as recipes
+
+    asked = recipes.with_model(recipes.load(recipe, assignments), **model)
+    if limit is not None:
+        asked = asked.model_copy(update={"limit": limit})
+    with _watching(quiet) as watch:
+        corpus = pipeline.run(asked, until=until, watch=watch)
+        _print_funnel(corpus)
+        if until == "dist" and asked.publish.repo:
+            click.echo(pipeline.push(corpus, asked.publish.repo, watch=watch).url)
+
+
+@cli.command(short_help="Translate a file or a Hub data set, row by row.")
+@click.argument("source")
+@_corpus_argument
+@click.option("--to", "languages", required=True, metavar="CODES", help="Target languages, e.g. ko,sw.")
+@click.option("--pivot", help="Language of the source. Default: en.")
+@click.option("--split", help="Split of a Hub data set. Default: train.")
+@click.option("--config", help="Configuration of a Hub data set.")
+@click.option("--map", "columns", multiple=True, metavar="OURS=THEIRS", help="Column, e.g. response=output.")
+@click.option("--license", help="Licence of the source, e.g. cc-by-nc-4.0.")
+@click.option("--protocol", type=click.Choice(["tags", "plain"]), help="plain: one text a call, for weak models.")
+@_limit_option
+@_model_options
+@_set_option
+@_quiet_option
+def translate(
+    source: str, corpus: Path, languages: str, assignments: tuple[str, ...], quiet: bool, **options: Any
+) -> None:
+    """Translate SOURCE (a file, a folder or a Hub id) into languages, row by row, in CORPUS.
+
+    \b
+    plugdata translate alpaca.json corpora/alpaca --to ko,sw --model gpt-4o-mini --rpm 500
+    plugdata translate vicgalle/alpaca-gpt4 corpora/gpt4 --to es --model qwen --base-url http://127.0.0.1:8000/v1
+    """
+    from plugdata import pipeline
+    from plugdata import recipe as recipes
+
+    asked = recipes.for_translation(source, corpus, languages, assignments, **options)
+    with _watching(quiet) as watch:
+        _print_funnel(pipeline.run(asked, until="translate", watch=watch))
+
+
+def _stage_command(name: str, until: str, summary: str) -> None:
+    @cli.command(name, help=summary)
+    @_corpus_argument
+    @_set_option
+    @_quiet_option
+    def command(corpus: Path, assignments: tuple[str, ...], quiet: bool) -> None:
+        from plugdata import pipeline
+
+        with _watching(quiet) as watch:
+            _print_funnel(pipeline.run(_of(corpus, assignments), first="pair", until=until, watch=watch))
+
+
+_stage_command("pair", "pair", "Join pivot and target of every translated row of CORPUS.")
+_stage_command("filter", "filter", "Measure the pairs of CORPUS and apply the thresholds. No call is sent.")
+_stage_command("dedup", "dedup", "Take duplicates out of CORPUS, in every language alike. No call is sent.")
+
+
+@cli.command(short_help="Publish on the Hub, load back, compare.")
+@_corpus_argument
+@click.option("--repo", metavar="ORG/NAME", help="Where to. Default: `publish.repo` of the recipe.")
+@click.option("--public", is_flag=True, help="Create the repo public. Default: private.")
+@click.option("--create-pr", is_flag=True, help="Open a pull request instead of committing to main.")
+@_set_option
+@_quiet_option
+def push(
+    corpus: Path, repo: str | None, public: bool, create_pr: bool, assignments: tuple[str, ...], quiet: bool
+) -> None:
+    """Build dist/ of CORPUS, check it, upload it in one commit, load it back and compare.
+
+    \b
+    plugdata push corpora/plug --repo me/plug-ko
+    """
+    from plugdata import pipeline
+
+    asked = _of(corpus, (*assignments, *([f"publish.repo={repo}"] if repo else [])))
+    with _watching(quiet) as watch:
+        made = pipeline.run(asked, first="pair", watch=watch)
+        pushed = pipeline.push(made, asked.publish.repo, public=public, create_pr=create_pr, watch=watch)
+    click.echo(pushed.url)
+
+
+@cli.command(short_help="Each stage's counts, while a run goes on too.")
+@_corpus_argument
+@_json_option
+def status(corpus: Path, as_json: bool) -> None:
+    """Each stage's counts in CORPUS, while a run is going on too."""
+    from plugdata.corpus import Corpus
+    from plugdata.review import screen, stats
+
+    opened = Corpus.open(corpus)
+    state = stats.state(opened)
+    if as_json:
+        click.echo(json.dumps(state.as_json(), ensure_ascii=False, indent=2))
+        return
+    console = _console()
+    if state.funnel.until:
+        console.print(screen.funnel(state.funnel))
+    if state.progress:
+        console.print(screen.progress(state.progress, state.running))
+    elif not state.funnel.until:
+        console.print("nothing finished yet" + (", a run is at work" if state.running else ""))
+
+
+@cli.command(short_help="Rows as they stand, pivot and target side by side.")
+@_corpus_argument
+@click.option("--lang", help="One language. Default: all.")
+@click.option("--status", type=click.Choice(["kept", "dropped", "quarantined", "failed"]))
+@click.option("--reason", help="E.g. lid, echo, duplicate-near.")
+@click.option(
+    "-n", "n", type=click.IntRange(1), metavar="N", default=5, show_default=True, help="Rows of each language."
+)
+@click.option("--seed", default=0, show_default=True, help="Another seed, other rows.")
+@_json_option
+def sample(
+    corpus: Path, lang: str | None, status: str | None, reason: str | None, n: int, seed: int, as_json: bool
+) -> None:
+    """Rows of CORPUS as they stand, pivot and target side by side.
+
+    \b
+    plugdata sample corpora/plug --lang ko --status dropped --reason lid
+    """
+    from plugdata.corpus import Corpus
+    from plugdata.review import screen, stats
+
+    opened = Corpus.open(corpus)
+    for code in [lang] if lang else list(stats.state(opened).funnel.until):
+        found = stats.sample(opened, code, n, status=status, reason=reason, seed=seed)
+        if as_json:
+            click.echo(found.write_ndjson(), nl=False)
+        else:
+            _console().print(screen.sample(found.iter_rows(named=True)))
+
+
+@cli.command()
+@_json_option
+def languages(as_json: bool) -> None:
+    """The languages that plugdata knows."""
+    from dataclasses import asdict
+
+    from plugdata.languages import table
+
+    for language in table().values():
+        if as_json:
+            click.echo(json.dumps(asdict(language), ensure_ascii=False))
+        else:
+            click.echo(f"{language.code:4} {language.name:12} {language.endonym}")
+
+
+@cli.command(short_help="JSON Schema of a recipe, of rows, of a manifest.")
+@click.argument("name", type=click.Choice(["recipe", "rows", "manifest"]))
+def schema(name: str) -> None:
+    """JSON Schema of a recipe, of the rows of each stage, or of manifest.json."""
+    from plugdata import schema as schemas
+
+    click.echo(schemas.text(name), nl=False)
+
+
+@cli.command(short_help="A small corpus, no key, no account.")
+@click.argument("corpus", type=PATH, default=Path("corpora/demo"))
+@_quiet_option
+def demo(corpus: Path, quiet: bool) -> None:
+    """A whole small corpus in two languages with the embedded model: no key, no account.
+
+    Needs `pip install 'plugdata[local]'`; fetches the model once. Some minutes on two cores.
+    """
+    from plugdata import pipeline
+    from plugdata import recipe as recipes
+
+    asked = recipes.load(recipes.packaged("quickstart.yaml"), [f"corpus={json.dumps(str(corpus))}"])
+    with _watching(quiet) as watch:
+        made = pipeline.run(asked, watch=watch)
+    _print_demo(made)
+
+
+def _of(corpus: Path, assignments: tuple[str, ...]) -> "Recipe":
+    """The recipe that a corpus was made by, with its own place as `corpus`."""
+    from plugdata import recipe as recipes
+    from plugdata.corpus import Corpus
+
+    return recipes.load(Corpus.open(corpus).recipe, [*assignments, f"corpus={json.dumps(str(corpus))}"])
+
+
+@contextmanager
+def _watching(quiet: bool) -> Iterator["Watch"]:
+    from plugdata.pipeline import Watch
+    from plugdata.review.live import Live
+
+    with Live(quiet) as live:
+        yield Watch(live.say, live.show)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _print_funnel(corpus: "Corpus") -> None:
+    from plugdata.review import screen, stats
+
+    _console().print(screen.funnel(stats.state(corpus).funnel))
+
+
+def _print_demo(corpus: "Corpus") -> None:
+    from plugdata.review import screen, stats
+
+    console = _console()
+    state = stats.state(corpus)
+    langs = list(state.funnel.until)
+    out = [row for lang in langs for row in stats.taken_out(corpus, lang).iter_rows(named=True)]
+    kept = [row for lang in langs for row in stats.sample(corpus, lang, 2, status="kept").iter_rows(named=True)]
+    console.print("[bold]What became of every row[/]", screen.funnel(state.funnel), sep="\n")
+    console.print("[bold]Taken out[/]", screen.taken_out(out), sep="\n")
+    console.print("[bold]Kept, side by side[/]", screen.sample(kept[:3]), sep="\n")
+    console.print(f'Load it:  datasets.load_dataset("{corpus.dist}", "{langs[0]}", split="train")', markup=False)
+    console.print(f"Look on:  plugdata sample {corpus.path} --status dropped", markup=False)

@@ -1,0 +1,166 @@
+"""The row-wise filters: `measure` (costly, adds columns) and `decide` (cheap, gives verdicts).
+
+They are apart so that moving a threshold measures nothing again. A filter is one function and one line in FILTERS:
+it reads measured columns and the recipe's thresholds, and says for which rows it holds and why. Both fields of a pair
+are judged alike, for a PLUG row trains on both; a measurement that abstained (null) takes nothing out.
+
+Thresholds are the recipe's. In a language of which the identifier has seen little (Swahili: see checks.lid) the
+default `lid.min` takes rightly translated rows out, short ones above all; a recipe for such a language lowers it.
+
+Pure functions of a batch: no I/O, nothing across rows, rows and their order as they came. Batches may hold several
+languages.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import polars as pl
+
+from plugdata import languages, recipe, rows
+from plugdata.checks import lid, script
+from plugdata.checks.prose import prose
+from plugdata.rows import Reason, Status, kept
+
+MEASURE_VERSION = 1
+DECIDE_VERSION = 1
+
+STAGE = "filter"
+FIELDS = ("instruction", "response")
+
+_MEASURED = {name: dtype for name, dtype in rows.MEASURE.items() if name not in rows.PAIR}
+
+
+class Check(NamedTuple):
+    """Why, for which rows, and the measurement in words."""
+
+    reason: Reason
+    condition: pl.Expr
+    detail: pl.Expr
+
+
+def measure(batch: pl.DataFrame, model: lid.Model) -> pl.DataFrame:
+    """Add what the filters look at, of both fields (rows.MEASURE). `model` identifies languages (lid.load).
+
+    Needs: rows.PAIR. Rows: all, same order; those not kept are not measured (null).
+    `lid_*`, `script_*` read the field's prose and may abstain (null); `n_chars_*`, `ratio_*` count the whole field in
+    Unicode characters. An empty pivot gives a null ratio, never inf.
+    """
+    numbered = batch.with_row_index("_place")
+    measured = [_measured(part, model) for part in numbered.filter(kept()).partition_by("lang", maintain_order=True)]
+    measured.append(pl.DataFrame(schema={"_place": pl.UInt32(), **_MEASURED}))
+    whole = numbered.join(pl.concat(measured), on="_place", how="left", maintain_order="left")
+    return rows.conform(whole, rows.MEASURE)
+
+
+def decide(batch: pl.DataFrame, settings: recipe.Filter) -> pl.DataFrame:
+    """Drop the kept rows that a filter finds fault with: status, stage, reason(s), detail (rows.FILTER).
+
+    Needs: rows.MEASURE. Rows: all, same order; those not kept are left untouched. `reason` and `detail` are those of
+    the first filter in the order of FILTERS, `reasons` all.
+    """
+    banded = batch.join(_bands(batch, settings.ratio), on=["lang", "pivot_lang"], how="left", maintain_order="left")
+    decided = rows.take_out(banded, STAGE, Status.DROPPED, [of(settings) for of in FILTERS])
+    return rows.conform(decided, rows.FILTER)
+
+
+def by_lid(settings: recipe.Filter) -> Check:
+    """A field that is probably in another language."""
+    least = settings.lid.min
+
+    def detail(field: str) -> pl.Expr:
+        looks_like = pl.format("; looks like {}", pl.col(f"lid_{field}_top")).fill_null("")
+        said = pl.format(f"p({{}}) {{}} < {least} in {field}", "lang", pl.col(f"lid_{field}").round(3))
+        return said + pl.when(pl.col(f"lid_{field}_top") != pl.col("lang")).then(looks_like).otherwise(pl.lit(""))
+
+    return _of_fields(Reason.LID, lambda field: pl.col(f"lid_{field}") < least, detail)
+
+
+def by_script(settings: recipe.Filter) -> Check:
+    """A field whose letters are of other scripts."""
+    least = settings.script.min
+
+    def detail(field: str) -> pl.Expr:
+        return pl.format(
+            f"{{}} < {least} of letters in the script of {{}} in {field}", pl.col(f"script_{field}").round(3), "lang"
+        )
+
+    return _of_fields(Reason.SCRIPT, lambda field: pl.col(f"script_{field}") < least, detail)
+
+
+def by_length(settings: recipe.Filter) -> Check:
+    """A field that is too short or too long."""
+    low, high = settings.length.min_chars, settings.length.max_chars
+
+    def detail(field: str) -> pl.Expr:
+        n_chars = pl.col(f"n_chars_{field}")
+        bound = pl.when(n_chars < low).then(pl.lit(f"< {low}")).otherwise(pl.lit(f"> {high}"))
+        return pl.format(f"{{}} {{}} characters in {field}", n_chars, bound)
+
+    return _of_fields(Reason.LENGTH, lambda field: ~pl.col(f"n_chars_{field}").is_between(low, high), detail)
+
+
+def by_ratio(settings: recipe.Filter) -> Check:
+    """A field too short or too long for its pivot; not judged where the pivot is short. Needs the band's columns."""
+    long_enough = settings.ratio.min_chars
+
+    def condition(field: str) -> pl.Expr:
+        outside = ~pl.col(f"ratio_{field}").is_between("_ratio_min", "_ratio_max")
+        return outside & (pl.col(f"pivot_{field}").str.len_chars() >= long_enough)
+
+    def detail(field: str) -> pl.Expr:
+        ratio = pl.col(f"ratio_{field}")
+        low, high = pl.col("_ratio_min"), pl.col("_ratio_max")
+        below = pl.format("< {}", low.round(3))
+        bound = pl.when(ratio < low).then(below).otherwise(pl.format("> {}", high.round(3)))
+        return pl.format(f"{{}} {{}} characters a pivot character in {field}", ratio.round(3), bound)
+
+    return _of_fields(Reason.RATIO, condition, detail)
+
+
+FILTERS: tuple[Callable[[recipe.Filter], Check], ...] = (by_lid, by_script, by_length, by_ratio)
+
+
+def _measured(part: pl.DataFrame, model: lid.Model) -> pl.DataFrame:
+    """The measured columns of kept rows of one language, beside `_place`."""
+    language = languages.get(part["lang"][0])
+    columns = [part["_place"]]
+    for field in FIELDS:
+        text, text_prose = part[field].fill_null(""), prose(part[field].fill_null(""))
+        p, top = lid.scores(model, text_prose, language)
+        n_chars, n_pivot_chars = text.str.len_chars(), part[f"pivot_{field}"].fill_null("").str.len_chars()
+        columns += [
+            p.alias(f"lid_{field}"),
+            top.alias(f"lid_{field}_top"),
+            script.share(text_prose, language).alias(f"script_{field}"),
+            n_chars.cast(pl.Int64).alias(f"n_chars_{field}"),
+            (n_chars / n_pivot_chars.replace(0, None)).alias(f"ratio_{field}"),
+        ]
+    return pl.DataFrame(columns).select("_place", *_MEASURED)
+
+
+def _bands(batch: pl.DataFrame, settings: recipe.Ratio) -> pl.DataFrame:
+    """lang, pivot_lang, _ratio_min, _ratio_max: the recipe's band for all, or the table's for each.
+
+    The table's bands are per English character. For another pivot the band is that of no translation at all: from a
+    short target of a long pivot to the opposite, each against the same English text.
+    """
+    pairs = batch.select("lang", "pivot_lang").unique().drop_nulls()
+    bands = []
+    for lang, pivot_lang in pairs.iter_rows():
+        low, high = languages.get(lang).ratio
+        pivot_low, pivot_high = (1.0, 1.0) if pivot_lang == "en" else languages.get(pivot_lang).ratio
+        bands.append(settings.band or (low / pivot_high, high / pivot_low))
+    return pairs.with_columns(
+        pl.Series("_ratio_min", [low for low, _ in bands], pl.Float64),
+        pl.Series("_ratio_max", [high for _, high in bands], pl.Float64),
+    )
+
+
+def _of_fields(reason: Reason, condition: Callable[[str], pl.Expr], detail: Callable[[str], pl.Expr]) -> Check:
+    """A check that holds where it holds for a field; the details of those fields, joined."""
+    details = [pl.when(condition(field)).then(detail(field)) for field in FIELDS]
+    return Check(
+        reason,
+        pl.any_horizontal(condition(field) for field in FIELDS),
+        pl.concat_str(details, separator=" · ", ignore_nulls=True),
+    )

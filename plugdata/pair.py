@@ -1,0 +1,245 @@
+"""Layouts: how the parts of a pair become one training text, and how that text gives them back.
+
+Owns the layouts (`LAYOUTS`), `render` and its exact inverse `extract`, `fold`, and the row-wise stage `apply` that
+joins pivot and target and takes out rows that could not be rendered unambiguously. Must not know where rows come
+from, how they were translated or who trains on them.
+
+An assistant text of the layout `plug`, for pivot en and target ko:
+
+    English instruction:
+    Name a fruit.
+
+    English response:
+    An apple.
+
+    한국어 응답:
+    사과입니다.
+
+Choices that are ours (PLUG's code fixes the system lines, the order and the response labels; the label of the pivot
+instruction and the white space it leaves open):
+
+- A label opens a line and its text starts on the next one, so that a text that starts with a list, a table or code
+  keeps its shape. `extract` also takes text on the label's own line, as models write it.
+- A line ends at "\\n" and at nothing else, in Python and in Polars alike. A label counts wherever a line starts with
+  it and nowhere else: inside a line, or after a blank, it is text.
+- Edges of every text are stripped (`SPACE`), when rendering and when extracting: what lies between two texts is the
+  layout's, and a model that writes one newline too many has still answered. So `extract(render(parts))` gives the
+  parts back exactly if their edges are bare, which those of `apply` are.
+- What a model writes before the first label is no part, and is passed over.
+- A label line in *any* text of a row takes the row out, the user's instruction too: PLUG's own scorer reads whole
+  transcripts, and the same rows must serve every layout.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from plugdata import languages
+from plugdata.errors import LanguageError
+from plugdata.rows import PAIR, TRANSLATE, Reason, Status, conform, take_out
+
+VERSION = 1  # of `apply`
+
+# What counts as white space at an edge: the characters of str.isspace(). Spelt out because Polars' own notion
+# lacks U+001C to U+001F, and Python and Polars must strip alike.
+SPACE = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
+LayoutName = Literal["plug", "mono"]
+
+
+class Parts(NamedTuple):
+    """The texts of an assistant turn, in the order of `plug`; "" where a layout has no such part."""
+
+    pivot_instruction: str
+    pivot_response: str
+    response: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One text of an assistant turn: the field of `Parts`, and which label of which language stands above it."""
+
+    field: Literal["pivot_instruction", "pivot_response", "response"]
+    side: Literal["pivot", "target"]
+    label: Literal["instruction", "response"] | None  # None: the bare text, which must then be the only part
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way to write a pair. The user turn is always the target instruction. A changed layout is a new template."""
+
+    template: str
+    system: str
+    parts: tuple[Part, ...]
+
+
+LAYOUTS: dict[LayoutName, Layout] = {
+    "plug": Layout(
+        "plug-v1",
+        "Please interpret the instruction in {Pivot}, and then respond both in {Pivot} and in {Target}.",
+        (
+            Part("pivot_instruction", "pivot", "instruction"),
+            Part("pivot_response", "pivot", "response"),
+            Part("response", "target", "response"),
+        ),
+    ),
+    "mono": Layout(
+        "mono-v1",
+        "Please respond to the following user message in {Target}.",
+        (Part("response", "target", None),),
+    ),
+}  # system lines, order of the parts and response labels: the code released with PLUG (arXiv 2311.08711)
+
+
+def system_line(layout: LayoutName, pivot: str, target: str) -> str:
+    """The system message, with both languages by their English names."""
+    _check(pivot, target)
+    return LAYOUTS[layout].system.format(Pivot=languages.get(pivot).name, Target=languages.get(target).name)
+
+
+def labels(layout: LayoutName, pivot: str, target: str) -> tuple[str, ...]:
+    """The labels of an assistant text in the order in which they stand there; none for a bare text."""
+    _check(pivot, target)
+    return _labels(layout, pivot, target)
+
+
+def render(parts: Parts, layout: LayoutName, pivot: str, target: str) -> str:
+    """The assistant text: each part below its label, a blank line between parts; a bare text for `mono`."""
+    _check(pivot, target)
+    texts = [getattr(parts, part.field).strip(SPACE) for part in LAYOUTS[layout].parts]
+    above = _labels(layout, pivot, target)
+    return "\n\n".join(f"{label}\n{text}" for label, text in zip(above, texts, strict=True)) if above else texts[0]
+
+
+def extract(text: str, layout: LayoutName, pivot: str, target: str) -> Parts | None:
+    """The parts of an assistant text, edges stripped, or None if a label is missing, doubled or out of order."""
+    _check(pivot, target)
+    expected = _labels(layout, pivot, target)
+    texts = [text]
+    if expected:
+        _, *pieces = re.split(_label_line(expected), text)
+        if tuple(pieces[0::2]) != expected:
+            return None
+        texts = pieces[1::2]
+    found: dict[str, str] = dict(zip((part.field for part in LAYOUTS[layout].parts), texts, strict=True))
+    return Parts(*(found.get(field, "").strip(SPACE) for field in Parts._fields))
+
+
+def messages(instruction: str, parts: Parts, layout: LayoutName, pivot: str, target: str) -> list[dict[str, str]]:
+    """System, user (the target instruction) and assistant turn, each `{"role": …, "content": …}`."""
+    return [
+        {"role": "system", "content": system_line(layout, pivot, target)},
+        {"role": "user", "content": instruction.strip(SPACE)},
+        {"role": "assistant", "content": render(parts, layout, pivot, target)},
+    ]
+
+
+def layouts_json(layouts: Iterable[LayoutName], pivot: str, targets: Iterable[str]) -> dict[str, Any]:
+    """What dist/layouts.json holds: all that a script needs to build prompts and to take answers apart again.
+
+    Template id → layout, pivot, parts (column names, in order), and by target language: system, labels (one per
+    part; none = the text is the only part). A part goes from the end of its label, which opens a line, to the next.
+    """
+    targets = list(targets)
+    return {
+        LAYOUTS[layout].template: {
+            "layout": layout,
+            "pivot": pivot,
+            "parts": [part.field for part in LAYOUTS[layout].parts],
+            "languages": {
+                target: {
+                    "system": system_line(layout, pivot, target),
+                    "labels": list(labels(layout, pivot, target)),
+                }
+                for target in targets
+            },
+        }
+        for layout in layouts
+    }
+
+
+def fold(instruction: str, input: str | None) -> str:
+    """Instruction, blank line, input, each with bare edges; one alone where the other is empty."""
+    return "\n\n".join(filter(None, (instruction.strip(SPACE), (input or "").strip(SPACE))))
+
+
+def apply(batch: pl.DataFrame, pivot: str) -> pl.DataFrame:
+    """Rows of contract PAIR from rows of contract TRANSLATE: pivot and target texts folded, edges stripped.
+
+    Rows: all, same order. A kept one in which a line of any text starts with a label of any layout is quarantined
+    (label-collision; detail: column and label). Others keep their verdict and the texts they have.
+    Raises: ContractError for a missing column; LanguageError for a language that cannot be paired with the pivot.
+    """
+    pairs = conform(batch, TRANSLATE).select(
+        *(name for name in PAIR if name in TRANSLATE and name not in ("instruction", "response")),
+        pivot_lang=pl.lit(pivot),
+        pivot_instruction=_fold("instruction", "input"),
+        pivot_response=pl.col("response").str.strip_chars(SPACE),
+        instruction=_fold("target_instruction", "target_input"),
+        response=pl.col("target_response").str.strip_chars(SPACE),
+    )
+    by_language = pairs.with_row_index("at").partition_by("lang", maintain_order=True)
+    if not by_language:
+        return conform(pairs, PAIR)
+    checked = [_check_collisions(rows, pivot, rows["lang"][0]) for rows in by_language]
+    return conform(pl.concat(checked).sort("at"), PAIR)
+
+
+def _check_collisions(rows: pl.DataFrame, pivot: str, target: str) -> pl.DataFrame:
+    _check(pivot, target)
+    pattern = _label_line(_all_labels(pivot, target))
+    details = [
+        pl.format(column + ": a line starts with '{}'", pl.col(column).str.extract(pattern, 1))
+        for column in ("pivot_instruction", "pivot_response", "instruction", "response")
+    ]
+    detail = pl.coalesce(details)
+    return take_out(rows, "pair", Status.QUARANTINED, [(Reason.LABEL_COLLISION, detail.is_not_null(), detail)])
+
+
+def _fold(instruction: str, input: str) -> pl.Expr:
+    """`fold`, of two columns; null where the instruction is null."""
+    first, second = pl.col(instruction).str.strip_chars(SPACE), pl.col(input).fill_null("").str.strip_chars(SPACE)
+    gap = pl.when((first == "") | (second == "")).then(pl.lit("")).otherwise(pl.lit("\n\n"))
+    return pl.concat_str(first, gap, second)
+
+
+def _labels(layout: LayoutName, pivot: str, target: str) -> tuple[str, ...]:
+    sides = {"pivot": languages.get(pivot), "target": languages.get(target)}
+    return tuple(
+        sides[part.side].instruction_label if part.label == "instruction" else sides[part.side].response_label
+        for part in LAYOUTS[layout].parts
+        if part.label is not None
+    )
+
+
+def _all_labels(pivot: str, target: str) -> tuple[str, ...]:
+    """The labels of every layout for a pair of languages, each once."""
+    return tuple(dict.fromkeys(label for layout in LAYOUTS for label in _labels(layout, pivot, target)))
+
+
+def _label_line(expected: tuple[str, ...]) -> str:
+    """A pattern, for Python and Polars, that finds a label where a line starts; group 1 is the label."""
+    return f"(?m)^({'|'.join(map(re.escape, expected))})"
+
+
+@cache
+def _check(pivot: str, target: str) -> None:
+    """Raise LanguageError for a pair of languages that cannot be written in one text."""
+    if languages.get(pivot) == languages.get(target):
+        raise LanguageError(f"pivot and target are both {pivot!r}", "a pair needs two languages")
+    for layout in LAYOUTS:
+        found = _labels(layout, pivot, target)
+        for at, label in enumerate(found):
+            for other in found[:at] + found[at + 1 :]:
+                if other.startswith(label):
+                    raise LanguageError(
+                        f"{pivot!r} and {target!r} cannot be paired: the label {label!r} also opens {other!r}",
+                        "change one of them in languages.toml",
+                    )

@@ -1,0 +1,204 @@
+"""What a user may ask for: the pydantic models of a recipe.
+
+Defaults stand here and nowhere else, and so do the limits of each value. Whether a source exists or a model answers
+is for the room that opens it.
+"""
+
+import difflib
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from plugdata import languages
+from plugdata.errors import LanguageError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Layout = Literal["plug", "mono"]
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """A trailing "; did you mean X?" for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _known(code: str) -> str:
+    try:
+        return languages.get(code).code
+    except LanguageError as error:
+        raise ValueError(f"{error}; {error.hint}") from None
+
+
+Code = Annotated[str, AfterValidator(_known)]
+"""A language of languages.toml."""
+
+
+class Settings(BaseModel):
+    """A block of a recipe: a key it does not know is an error, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Settings):
+    """Where instruction data comes from: a file or folder (`path`) or a Hub data set (`id`)."""
+
+    id: str | None = Field(None, description="Hub data set, e.g. vicgalle/alpaca-gpt4")
+    path: str | None = Field(None, description=".json, .jsonl(.gz/.zst), .parquet or .csv")
+    name: str | None = Field(None, description="name published in `source`; default: the Hub id or the file's stem")
+    config: str | None = Field(None, description="configuration of the Hub data set")
+    split: str = Field("train", description="split of the Hub data set")
+    revision: str | None = Field(None, description="commit, tag or branch of the Hub data set")
+    license: str | None = Field(None, description="licence of the rows, as the Hub spells it, e.g. cc-by-nc-4.0")
+    format: Literal["auto", "alpaca", "dolly", "oasst", "sharegpt", "messages"] = "auto"
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="our field (instruction, input, response, system, messages, source_id) → their column",
+    )
+    turns: Literal["first", "quarantine"] = Field("first", description="what becomes of multi-turn records")
+    system: Literal["quarantine", "fold", "ignore"] = Field(
+        "quarantine", description="a record's own system prompt: put aside, fold into the instruction, or ignore"
+    )
+    limit: int | None = Field(None, ge=1, description="first N records only")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.id is None) == (self.path is None):
+            raise ValueError("give either `id` (a Hub data set) or `path` (a file)")
+        return self
+
+    @field_validator("columns")
+    @classmethod
+    def _known_fields(cls, columns: dict[str, str]) -> dict[str, str]:
+        known = ["instruction", "input", "response", "system", "messages", "source_id"]
+        for field in columns:
+            if field not in known:
+                raise ValueError(f"{field!r} is not a field of ours{did_you_mean(field, known)}")
+        return columns
+
+    @property
+    def label(self) -> str:
+        """What `source` says of its rows: a declared name, the Hub id, or a file's stem; never a path."""
+        return self.name or self.id or Path(str(self.path)).name.split(".")[0]
+
+
+class Limits(Settings):
+    rpm: int | None = Field(None, ge=1, description="requests a minute")
+    concurrency: int = Field(16, ge=1, le=1024, description="requests in flight")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, where no key is needed and nothing is published."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Model(Settings):
+    """What answers: an OpenAI-compatible endpoint, or `local` (llama.cpp in process)."""
+
+    model: str = Field(description="the endpoint's model name, or `local`")
+    base_url: str | None = Field(None, description="default: OpenAI's, or OPENAI_BASE_URL")
+    api_key_env: str = Field("OPENAI_API_KEY", description="environment variable that holds the key")
+    served_as: str | None = Field(None, description="what answers, in ledger keys and on rows; default: `model`")
+    weights: str | None = Field(None, description="of `local`: small, medium, or a GGUF file")
+    params: dict[str, Any] = Field(
+        default_factory=lambda: {"temperature": 0}, description="passed to the endpoint as they are"
+    )
+    limits: Limits = Limits()
+    timeout_s: float = Field(180, gt=0, description="a call without an answer by then is sent again")
+
+    @model_validator(mode="after")
+    def _weights_are_local(self) -> Self:
+        if self.weights is not None and self.model != "local":
+            raise ValueError("`weights` needs `model: local`")
+        if self.model == "local" and self.base_url is not None:
+            raise ValueError("`model: local` runs in process and takes no `base_url`")
+        return self
+
+
+class Screen(Settings):
+    duplicates: Literal["exact", "near", "off"] = Field("exact", description="taken out before a call is paid")
+    near: Share = Field(0.8, description="Jaccard similarity from which `duplicates: near` takes a row out")
+
+
+class Translate(Settings):
+    protocol: Literal["tags", "plain"] = Field(
+        "tags", description="tags: a row's texts in one call; plain: one text a call, for weak models"
+    )
+    examples: int = Field(2, ge=0, le=2, description="worked examples sent as earlier turns")
+    retries: int = Field(6, ge=0, description="tries after the first of a call that fails for a passing reason")
+
+
+class Lid(Settings):
+    min: Share = Field(0.5, description="p(lang) of a field below which the row is dropped")
+    model: str | None = Field(None, description="a fastText model file; default lid.176.ftz")
+
+
+class Script(Settings):
+    min: Share = Field(0.5, description="share of letters in the language's scripts")
+
+
+class Length(Settings):
+    min_chars: int = Field(1, ge=0, description="of instruction and response each")
+    max_chars: int = Field(20_000, ge=1)
+
+
+class Ratio(Settings):
+    band: tuple[float, float] | None = Field(
+        None, description="characters of the target per pivot character; default: the table of languages"
+    )
+    min_chars: int = Field(40, ge=0, description="a pivot text shorter than this is not judged")
+
+
+class Filter(Settings):
+    lid: Lid = Lid()
+    script: Script = Script()
+    length: Length = Length()
+    ratio: Ratio = Ratio()
+
+
+class Dedup(Settings):
+    near: Share | None = Field(0.8, description="Jaccard similarity of near-duplicates; null: exact ones only")
+
+
+class Split(Settings):
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    seed: int = 42
+
+
+class Publish(Settings):
+    repo: str | None = Field(None, pattern=r"^[\w.-]+/[\w.-]+$", description="ORG/NAME on the Hub")
+    license: str = Field("computed", description="computed from the sources, or a licence id you answer for")
+    title: str | None = Field(None, description="heading of the card; default: the repo's name")
+
+
+class Recipe(Settings):
+    """A corpus as asked for."""
+
+    kind: Literal["plug"] = "plug"
+    corpus: Path = Field(description="the corpus directory, relative to the working directory")
+    sources: tuple[Source, ...] = Field(min_length=1)
+    pivot: Code = Field("en", description="the language of the sources, in which the model will think")
+    languages: tuple[Code, ...] = Field(min_length=1)
+    models: tuple[Model, ...] = Field((), max_length=1, description="what translates")
+    limit: int | None = Field(None, ge=1, description="first N rows of all sources; removing it extends the corpus")
+    screen: Screen = Screen()
+    translate: Translate = Translate()
+    filter: Filter = Filter()
+    dedup: Dedup = Dedup()
+    layouts: tuple[Layout, ...] = Field(("plug",), min_length=1, description="the first is the default layout")
+    parallel: bool = Field(False, description="publish only rows kept in every language")
+    split: Split = Split()
+    publish: Publish = Publish()
+
+    @model_validator(mode="after")
+    def _languages_differ(self) -> Self:
+        if self.pivot in self.languages:
+            raise ValueError(f"the pivot {self.pivot!r} is also in `languages`")
+        if doubled := sorted({code for code in self.languages if self.languages.count(code) > 1}):
+            raise ValueError(f"{doubled[0]!r} stands twice in `languages`")
+        return self

@@ -1,0 +1,1 @@
+"""A corpus as people look at it: its funnel and its rows, as data (stats) and on a terminal (screen)."""

@@ -1,0 +1,84 @@
+"""A corpus on a terminal: rich renderables for the funnel, the progress and rows side by side.
+
+Text of rows is shown as it is, never read as markup, with control characters made visible.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from plugdata import languages
+from plugdata.corpus import Progress
+from plugdata.review.stats import Funnel
+from plugdata.rows import Status
+
+EXCERPT = 300
+"""Characters of a text shown in a row: some five lines of half a terminal."""
+
+
+def funnel(funnel: Funnel) -> Table:
+    """Rows read, rows taken out by stage and reason, rows kept: a column for each language."""
+    langs = list(funnel.kept)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stage")
+    table.add_column("rows")
+    for lang in langs:
+        table.add_column(lang, justify="right")
+    table.add_row("source", "read", *(str(funnel.rows) for _ in langs))
+    for line in funnel.lines:
+        counts = (f"−{line.n[lang]}" if lang in line.n else "·" for lang in langs)
+        table.add_row(line.stage, f"{line.status}: {line.reason}", *counts, style="dim")
+    table.add_section()
+    shares = (_share(funnel.kept[lang], funnel.rows) for lang in langs)
+    table.add_row("", "kept", *(f"{funnel.kept[lang]} ({share})" for lang, share in zip(langs, shares, strict=True)))
+    return table
+
+
+def taken_out(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Rows that are not kept, a line each: language, reason, measurement, the beginning of the instruction."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("lang", "reason", "because", "instruction"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        text = _text(row["pivot_instruction"] or row["instruction"], 60)
+        table.add_row(row["lang"], row["reason"], _text(row["detail"], 80), text)
+    return table
+
+
+def side_by_side(row: Mapping[str, Any]) -> RenderableType:
+    """A row as two columns, pivot and target, instruction above response."""
+    verdict = str(row["status"]) + (f": {row['reason']} ({row['detail']})" if row["status"] != Status.KEPT else "")
+    table = Table(box=box.ROUNDED, expand=True, title=f"{row['id']} · {verdict}", title_justify="left", show_lines=True)
+    for code in (row["pivot_lang"], row["lang"]):
+        table.add_column(languages.get(code).endonym, ratio=1, overflow="fold")
+    table.add_row(_text(row["pivot_instruction"]), _text(row["instruction"]), style="bold")
+    table.add_row(_text(row["pivot_response"]), _text(row["response"]))
+    return table
+
+
+def progress(progress: Progress, running: bool) -> Text:
+    """One line on the stage at work, or where it was cut off."""
+    state = "running" if running else "interrupted: the same command resumes"
+    seconds = max(progress.updated_at - progress.started_at, 0.001)
+    return Text(
+        f"{progress.stage} {progress.done}/{progress.total} ({_share(progress.done, progress.total)}) · "
+        f"{progress.calls} calls · {progress.done / seconds:.1f} rows/s · {progress.retries} retries · {state}"
+    )
+
+
+def sample(rows: Iterable[Mapping[str, Any]]) -> Group:
+    """Rows side by side, one under the other."""
+    return Group(*(side_by_side(row) for row in rows))
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def _text(text: str | None, limit: int = EXCERPT) -> Text:
+    shown = "".join(c if c.isprintable() or c == "\n" else "�" for c in text or "")
+    return Text(shown if len(shown) <= limit else shown[: limit - 1] + "…")

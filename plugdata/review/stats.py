@@ -1,0 +1,123 @@
+"""What a corpus holds, as data: the funnel, the yield, a sample of rows. Reads finished stages; writes nothing."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from plugdata import pair
+from plugdata.corpus import Corpus, Counts, Manifest, Progress, stage_key
+from plugdata.errors import FunnelError, InputError
+from plugdata.rows import Status, tagged_hash
+
+SHARED = ("source", "screen")
+BY_LANGUAGE = ("translate", "pair", "measure", "filter", "dedup")
+SAMPLED = ("dedup", "filter", "measure", "pair", "translate")
+
+
+class Line(NamedTuple):
+    """One line of the funnel: rows by language that a stage took out for a reason."""
+
+    stage: str
+    status: str
+    reason: str
+    n: dict[str, int]
+
+
+class Funnel(NamedTuple):
+    """rows in = kept + every line, in each language; `until` is the last stage that each language has finished."""
+
+    rows: int
+    lines: list[Line]
+    kept: dict[str, int]
+    until: dict[str, str]
+
+
+class State(NamedTuple):
+    """A corpus at this moment. `progress` is of the stage at work, or of the one a dead run was at."""
+
+    funnel: Funnel
+    progress: Progress | None
+    running: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """What `plugdata status --json` prints."""
+        return {
+            "running": self.running,
+            "progress": self.progress.model_dump() if self.progress else None,
+            "rows": self.funnel.rows,
+            "kept": self.funnel.kept,
+            "until": self.funnel.until,
+            "taken_out": [line._asdict() for line in self.funnel.lines],
+        }
+
+
+def state(corpus: Corpus) -> State:
+    """The funnel of all finished stages, and what a run is at. Reads while another process writes."""
+    manifest, progress = corpus.manifest(), corpus.progress()
+    langs = languages_of(manifest) if manifest else []
+    empty = Funnel(0, [], {}, {})
+    return State(funnel(manifest, langs) if manifest else empty, progress, corpus.is_locked())
+
+
+def languages_of(manifest: Manifest) -> list[str]:
+    """The languages that have at least one finished stage, in the order they were first finished."""
+    return list(dict.fromkeys(key.partition("/")[2] for key in manifest.stages if "/" in key))
+
+
+def stage_counts(manifest: Manifest, lang: str) -> dict[str, Counts]:
+    """The finished stages that a language's rows went through, in order."""
+    keys = [(stage, stage) for stage in SHARED] + [(stage, stage_key(stage, lang)) for stage in BY_LANGUAGE]
+    return {stage: manifest.stages[key].counts for stage, key in keys if key in manifest.stages}
+
+
+def funnel(manifest: Manifest, langs: Sequence[str]) -> Funnel:
+    """What became of every row. Raises FunnelError if a stage's counts do not add up."""
+    lines: dict[tuple[str, str, str], dict[str, int]] = {}
+    kept, until, n_rows = {}, {}, 0
+    for lang in langs:
+        for stage, counts in stage_counts(manifest, lang).items():
+            if counts.rows != counts.kept + counts.carried + counts.taken():
+                raise FunnelError(
+                    f"{stage_key(stage, lang)}: {counts.rows} rows in are not those counted out: {counts}"
+                )
+            for status, reasons in counts.out.items():
+                for reason, n in reasons.items():
+                    lines.setdefault((stage, status, reason), {})[lang] = n
+            kept[lang], until[lang], n_rows = counts.kept, stage, counts.rows
+    order = [*SHARED, *BY_LANGUAGE]
+    ordered = sorted(lines.items(), key=lambda item: (order.index(item[0][0]), item[0]))
+    return Funnel(n_rows, [Line(*key, n) for key, n in ordered], kept, until)
+
+
+def sample(
+    corpus: Corpus,
+    lang: str,
+    n: int,
+    *,
+    status: str | None = None,
+    reason: str | None = None,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """`n` rows of a language from its last finished stage, in a seeded random order; rows.PAIR or more columns.
+
+    Raises InputError if the language has no finished stage.
+    """
+    manifest = corpus.manifest()
+    stage = next((s for s in SAMPLED if manifest and stage_key(s, lang) in manifest.stages), None)
+    if manifest is None or stage is None:
+        raise InputError(f"{corpus.path} holds no {lang!r} yet", "`plugdata status` shows what it holds")
+    found = corpus.rows(stage, lang)
+    if stage == "translate":
+        found = pair.apply(found, manifest.pivot)
+    if status:
+        found = found.filter(pl.col("status") == status)
+    if reason:
+        found = found.filter(pl.col("reasons").list.contains(reason))
+    by_chance = pl.col("id").map_elements(lambda id: tagged_hash([seed, id]), return_dtype=pl.String)
+    return found.sort(by_chance, "ordinal").head(n)
+
+
+def taken_out(corpus: Corpus, lang: str) -> pl.DataFrame:
+    """Every row of a language that is not kept, in source order; columns as `sample`."""
+    return sample(corpus, lang, 10**9).filter(pl.col("status") != Status.KEPT).sort("ordinal")

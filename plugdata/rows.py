@@ -1,0 +1,194 @@
+"""What a row is: its id, its status, the columns each stage hands on.
+
+A row's `id` hashes its source texts, so it is the same in every language, run and machine. No row disappears:
+a stage gives back every row it got; one that it takes out keeps its place with `status`, `stage` (who decided),
+`reason` (one of `Reason`, the first that applied), `reasons` (all of that stage's) and `detail` (the measurement
+or message, for people). The first non-kept status wins: later stages copy such rows untouched.
+
+This module owns names and types only; it computes nothing but ids and statuses.
+"""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable
+from enum import StrEnum
+
+import polars as pl
+
+from plugdata.errors import ContractError
+
+
+class Status(StrEnum):
+    KEPT = "kept"
+    DROPPED = "dropped"  # a rule of the recipe took it out
+    QUARANTINED = "quarantined"  # it could not be made right; asked for again only by hand
+    FAILED = "failed"  # a transient error; asked for again by the next run
+
+
+class Reason(StrEnum):
+    """Why a row is not kept: the closed list. The stage that gives each is in brackets."""
+
+    BAD_RECORD = "bad-record"  # [source] not an object, or a field of the wrong type
+    NO_RESPONSE = "no-response"  # [source] a conversation without a first user-assistant exchange
+    MULTI_TURN = "multi-turn"  # [source] `turns: quarantine`
+    SYSTEM_PROMPT = "system-prompt"  # [source] carries its own system prompt and the recipe does not say what to do
+    DUPLICATE_ID = "duplicate-id"  # [source] the same texts as an earlier row
+    EMPTY_INSTRUCTION = "empty-instruction"  # [screen]
+    EMPTY_RESPONSE = "empty-response"  # [screen]
+    PLACEHOLDER = "placeholder"  # [screen] "N/A", "none", "<noinput>" as a response, a template left unfilled
+    NEEDS_MEDIA = "needs-media"  # [screen] asks about an image, a recording, a link that is not there
+    DUPLICATE_EXACT = "duplicate-exact"  # [screen, dedup] equal after normalisation
+    DUPLICATE_NEAR = "duplicate-near"  # [screen, dedup] Jaccard to the kept row at or above the threshold
+    CALL_FAILED = "call-failed"  # [translate] transient errors outlasted the retries
+    CONTENT_FILTER = "content-filter"  # [translate] the provider refused the text
+    CONTEXT_LENGTH = "context-length"  # [translate] longer than the model's context
+    TRUNCATED = "truncated"  # [translate] finish_reason is not "stop"
+    BAD_TAGS = "bad-tags"  # [translate] a segment missing, doubled or out of order
+    EMPTY_ANSWER = "empty-answer"  # [translate] a segment without text
+    ECHO = "echo"  # [translate] the source came back
+    LABEL_COLLISION = "label-collision"  # [pair] a text holds a line that starts with one of the layout's labels
+    LID = "lid"  # [filter] language ID of a field
+    SCRIPT = "script"  # [filter] letters of another script
+    LENGTH = "length"  # [filter] too short or too long
+    RATIO = "ratio"  # [filter] target / pivot length out of band
+
+
+VERDICT: dict[str, pl.DataType] = {
+    "status": pl.String(),
+    "stage": pl.String(),
+    "reason": pl.String(),
+    "reasons": pl.List(pl.String()),
+    "detail": pl.String(),
+}
+
+PROVENANCE = pl.List(pl.Struct({"source": pl.String(), "source_id": pl.String(), "license": pl.String()}))
+
+SOURCE: dict[str, pl.DataType] = {
+    "id": pl.String(),  # of the texts; of the place for a record that has none
+    "ordinal": pl.Int64(),  # place in the sources, from 0, without gaps
+    "source": pl.String(),  # Hub id or declared name, never a path
+    "source_id": pl.String(),  # the source's own id, else its ordinal there
+    "license": pl.String(),  # of the source, as declared; the strictest of a row's twins; null = unknown
+    "provenance": PROVENANCE,  # this row and the twins merged into it
+    "place": pl.String(),  # where it was read: "alpaca.jsonl:17"
+    "instruction": pl.String(),
+    "input": pl.String(),
+    "response": pl.String(),
+    "system": pl.String(),
+    "n_turns": pl.Int32(),  # user-assistant exchanges in the record
+    **VERDICT,
+}
+
+SCREEN: dict[str, pl.DataType] = {
+    **SOURCE,
+    "kept_id": pl.String(),  # of a duplicate: the id of the row kept in its place
+}
+
+TRANSLATE: dict[str, pl.DataType] = {
+    **SCREEN,
+    "lang": pl.String(),
+    "target_instruction": pl.String(),
+    "target_input": pl.String(),
+    "target_response": pl.String(),
+    "model": pl.String(),  # what answered (`served_as`)
+    "prompt": pl.String(),  # template id of the prompt
+    "n_calls": pl.Int32(),  # answers used, repairs included
+}
+
+PAIR: dict[str, pl.DataType] = {
+    "id": pl.String(),
+    "ordinal": pl.Int64(),
+    "source": pl.String(),
+    "source_id": pl.String(),
+    "license": pl.String(),
+    "lang": pl.String(),
+    "pivot_lang": pl.String(),
+    "pivot_instruction": pl.String(),  # instruction ⏎⏎ input, folded once, edges stripped
+    "pivot_response": pl.String(),
+    "instruction": pl.String(),
+    "response": pl.String(),
+    "model": pl.String(),
+    "prompt": pl.String(),
+    "kept_id": pl.String(),
+    **VERDICT,
+}
+
+MEASURE: dict[str, pl.DataType] = {
+    **PAIR,
+    "lid_instruction": pl.Float64(),  # p(lang) of the prose; null = abstained
+    "lid_response": pl.Float64(),
+    "lid_instruction_top": pl.String(),  # the language the identifier would name; null = abstained
+    "lid_response_top": pl.String(),
+    "script_instruction": pl.Float64(),  # share of the prose's letters in the language's scripts; null = no letters
+    "script_response": pl.Float64(),
+    "n_chars_instruction": pl.Int64(),  # Unicode characters
+    "n_chars_response": pl.Int64(),
+    "ratio_instruction": pl.Float64(),  # target / pivot, characters; null = empty pivot
+    "ratio_response": pl.Float64(),
+}
+
+FILTER = MEASURE
+
+DEDUP: dict[str, pl.DataType] = {
+    **FILTER,
+    "cluster": pl.String(),  # id of the row kept in a group of duplicates; null = alone
+    "jaccard": pl.Float64(),  # of a near-duplicate: true Jaccard similarity to that row
+}
+
+
+def row_id(instruction: str, input: str, response: str, system: str | None = None) -> str:
+    """The id of a row: tagged 128-bit BLAKE2b of its texts (NFC, edges stripped) as canonical JSON.
+
+    128 bits: among 10⁹ rows a chance collision has odds below 10⁻²⁰.
+    """
+    texts = [instruction, input, response] + ([system] if system else [])
+    return tagged_hash([unicodedata.normalize("NFC", text).strip() for text in texts])
+
+
+def tagged_hash(value: object) -> str:
+    """Tag "b2:" and 32 hex digits: BLAKE2b of the canonical JSON of a value (sorted keys, no spaces, raw UTF-8).
+
+    Changing this function changes every id and every ledger key.
+    """
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "b2:" + hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def conform(frame: pl.DataFrame, contract: dict[str, pl.DataType]) -> pl.DataFrame:
+    """The frame with exactly the contract's columns, in its order and types. Raises ContractError if one lacks."""
+    lacking = [name for name in contract if name not in frame.columns]
+    if lacking:
+        raise ContractError(f"rows lack the column {lacking[0]!r}", "was the corpus made by another release?")
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in contract.items())
+
+
+def kept() -> pl.Expr:
+    """Which rows are still kept."""
+    return pl.col("status") == Status.KEPT
+
+
+def take_out(
+    rows: pl.DataFrame, stage: str, status: Status, checks: Iterable[tuple[Reason, pl.Expr, pl.Expr]]
+) -> pl.DataFrame:
+    """Set the verdict of every kept row for which a check holds; all other rows and columns are left untouched.
+
+    checks: (reason, condition, detail) in order of precedence; a null condition means the check abstains.
+    `reason` and `detail` become those of the first that holds, `reasons` all that hold.
+    """
+    checks = list(checks)
+    if not checks:
+        return rows
+    hits = [condition.fill_null(False) for _, condition, _ in checks]
+    hit = kept() & pl.any_horizontal(hits)
+    reasons = pl.concat_list(
+        pl.when(h).then(pl.lit(str(reason))) for h, (reason, _, _) in zip(hits, checks, strict=True)
+    ).list.drop_nulls()
+    detail = pl.coalesce(pl.when(h).then(text.cast(pl.String)) for h, (_, _, text) in zip(hits, checks, strict=True))
+    return rows.with_columns(
+        status=pl.when(hit).then(pl.lit(str(status))).otherwise("status"),
+        stage=pl.when(hit).then(pl.lit(stage)).otherwise("stage"),
+        reason=pl.when(hit).then(reasons.list.first()).otherwise("reason"),
+        reasons=pl.when(hit).then(reasons).otherwise("reasons"),
+        detail=pl.when(hit).then(detail).otherwise("detail"),
+    )

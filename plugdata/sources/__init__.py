@@ -1,0 +1,15 @@
+"""Sources: English instruction data from files and the Hub → rows of rows.SOURCE, and the lint that screens them.
+
+Reads Alpaca, Dolly, OASST, ShareGPT and `messages` data as JSON, JSON Lines, CSV or Parquet. Every record becomes
+exactly one row, with the place where it was read and, if it is not used, why. Must not know of calls or languages
+to translate into.
+"""
+
+from plugdata.sources import lint
+from plugdata.sources.read import digest, read
+from plugdata.sources.twins import merge_twins
+
+VERSION = 1
+"""Of what is read and how it is cleaned and merged: a change of rows is a new version."""
+
+__all__ = ["VERSION", "digest", "lint", "merge_twins", "read"]

@@ -1,0 +1,1 @@
+"""Loopback servers for tests and benchmarks: an LLM endpoint (llm.py) and a Hub (hub.py), standard library only."""

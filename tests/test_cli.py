@@ -1,0 +1,194 @@
+"""The commands as people type them: what they print, where, and with which exit code."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from plugdata import cli
+from plugdata.calls import retry
+from plugdata.corpus import Corpus
+from tests.servers import llm
+from tests.servers.llm import LlmServer
+
+TOPICS = ["the old bridge", "a quiet garden", "the night train", "an island market", "the village school"]
+
+
+def _source(folder: Path) -> Path:
+    path = folder / "alpaca.json"
+    records = [
+        {
+            "instruction": f"Describe {topic} to somebody who has never been there.",
+            "input": "",
+            "output": f"When you come to {topic}, you hear voices first, and then you see colours between the trees.",
+        }
+        for topic in TOPICS
+    ]
+    path.write_text(json.dumps(records))
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> "_Run":
+    """`plugdata ARGS` in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PLUGDATA_MODEL", "PLUGDATA_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.001)
+    return _Run(monkeypatch, capsys)
+
+
+class _Run:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *args: object) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["plugdata", *map(str, args)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        out, err = self._capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+
+def test_translate_pair_filter_dedup_one_by_one(run: _Run, tmp_path: Path) -> None:
+    with LlmServer() as server:
+        asked = ["--to", "ko,es", "--model", "m", "--base-url", server.base_url]
+        code, out, err = run("translate", _source(tmp_path), "corpus", *asked)
+        assert (code, len(server.requests)) == (0, 10)
+    assert "5 (100 %)" in out
+    assert "translate: 10 rows, 10 calls, 0 retries" in err
+    for command in ("pair", "filter", "dedup"):
+        code, out, _ = run(command, "corpus", "-q")
+        assert code == 0
+    code, out, _ = run("status", "corpus", "--json")
+    assert json.loads(out)["kept"] == {"ko": 5, "es": 5}
+    code, out, _ = run("sample", "corpus", "--lang", "ko", "-n", 2, "--json")
+    assert [json.loads(line)["lang"] for line in out.splitlines()] == ["ko", "ko"]
+    code, out, _ = run("sample", "corpus", "--lang", "es", "-n", 1)
+    assert "When you come to" in out.replace("\n", " ")
+
+
+def test_set_moves_a_threshold_of_a_corpus_and_is_remembered(run: _Run, tmp_path: Path) -> None:
+    with LlmServer() as server:
+        run("translate", _source(tmp_path), "corpus", "--to", "ko", "--model", "m", "--base-url", server.base_url)
+    run("filter", "corpus", "--set", "filter.length.max_chars=10")
+    assert json.loads(run("status", "corpus", "--json")[1])["kept"] == {"ko": 0}
+    run("dedup", "corpus")
+    assert json.loads(run("status", "corpus", "--json")[1])["kept"] == {"ko": 0}
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "where", "what_next"),
+    [
+        (["translate", "absent.json", "c", "--to", "ko", "--model", "m"], 2, "absent.json", ""),
+        (
+            ["translate", "alpaca.json", "c", "--to", "kor", "--model", "m"],
+            2,
+            "unknown language 'kor'",
+            "did you mean 'ko'",
+        ),
+        (
+            ["translate", "alpaca.json", "c", "--to", "ko", "--map", "response=outptu", "--model", "m"],
+            2,
+            "outptu",
+            "output",
+        ),
+        (["translate", "alpaca.json", "c", "--to", "ko"], 2, "no model", "--model NAME"),
+        (["translate", "alpaca.json", "c", "--to", "ko", "--model", "m"], 1, "OPENAI_API_KEY is empty", "api_key_env"),
+        (["translate", "alpaca.json", "/proc/c", "--to", "ko", "--model", "m"], 1, "cannot write /proc/c", ""),
+        (
+            ["translate", "alpaca.json", "c", "--to", "ko", "--model", "m", "--set", "filter.lid.mn=1"],
+            2,
+            "'mn'",
+            "'min'",
+        ),
+        (["run", "absent.yaml"], 2, "absent.yaml", "recipe file"),
+        (["status", "absent"], 2, "absent does not exist", "makes one"),
+        (["filter", "."], 2, "is not a corpus", "makes one"),
+        (["statsu"], 2, "No such command 'statsu'", "Did you mean 'status'?"),
+    ],
+)
+def test_bad_input_is_told_in_two_lines(
+    run: _Run, tmp_path: Path, args: list[str], code: int, where: str, what_next: str
+) -> None:
+    _source(tmp_path)
+    exit_code, out, err = run(*args)
+    assert (exit_code, out) == (code, "")
+    assert where in err
+    assert what_next in err
+    assert "Traceback" not in err
+    news = ("source:", "screen:", "Usage:", "Try ")
+    assert len([line for line in err.splitlines() if line.strip() and not line.startswith(news)]) <= 2
+
+
+def test_a_wrong_key_an_empty_account_and_an_endpoint_that_is_not_there(
+    run: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "REACH_S", 0.05)
+    asked = ["translate", _source(tmp_path), "corpus", "--to", "ko", "--model", "m", "--base-url"]
+    with LlmServer(api_key="right") as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "wrong")
+        assert run(*asked, server.base_url)[0] == 1
+        server.faults = [llm.quota_exhausted()]
+        monkeypatch.setenv("OPENAI_API_KEY", "right")
+        code, _, err = run(*asked, server.base_url)
+        assert (code, "top the account up" in err) == (3, True)
+        assert "right" not in err
+        gone = server.base_url
+    code, _, err = run(*asked, gone)
+    assert (code, "cannot be reached" in err) == (1, True)
+
+
+def test_failed_rows_are_exit_code_3_and_a_locked_corpus_1(run: _Run, tmp_path: Path) -> None:
+    with LlmServer(faults=[llm.when(lambda request: "bridge" in request.text, llm.server_error())]) as server:
+        asked = ["--to", "ko", "--model", "m", "--base-url", server.base_url, "--set", "translate.retries=0"]
+        code, _, err = run("translate", _source(tmp_path), "corpus", *asked)
+    assert (code, "1 in ko" in err) == (3, True)
+    with Corpus(tmp_path / "corpus").lock():
+        code, _, err = run("filter", "corpus")
+    assert (code, "written by another process" in err) == (1, True)
+
+
+def test_status_tells_what_a_run_is_at_while_it_is_at_it(run: _Run, tmp_path: Path) -> None:
+    import threading
+
+    from plugdata import pipeline
+    from plugdata import recipe as recipes
+
+    with LlmServer(latency_s=0.3) as server:
+        asked = recipes.resolve(
+            {
+                "corpus": "corpus",
+                "sources": [{"path": str(_source(tmp_path))}],
+                "languages": ["ko"],
+                "models": [{"model": "m", "base_url": server.base_url, "limits": {"concurrency": 1}}],
+            }
+        )
+        seen = threading.Event()
+        watch = pipeline.Watch(show=lambda progress: seen.set() if progress.done >= 3 else None)
+        work = threading.Thread(target=pipeline.run, args=(asked,), kwargs={"until": "translate", "watch": watch})
+        work.start()
+        assert seen.wait(30)
+        state = json.loads(run("status", "corpus", "--json")[1])
+        work.join()
+    assert state["running"] is True
+    assert state["progress"]["stage"] == "translate"
+    assert 0 < state["progress"]["done"] < state["progress"]["total"] == 5
+
+
+def test_every_language_and_schema_can_be_listed(run: _Run) -> None:
+    assert "ko   Korean       한국어" in run("languages")[1].splitlines()
+    assert json.loads(run("schema", "recipe")[1])["title"] == "plugdata recipe"
+
+
+def test_the_schemas_in_the_project_are_those_of_the_code(run: _Run) -> None:
+    folder = Path(__file__).parent.parent / "schemas"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{n}.schema.json" for n in ("manifest", "recipe", "rows")
+    ]
+    for name in ("manifest", "recipe", "rows"):
+        committed = (folder / f"{name}.schema.json").read_text(encoding="utf-8")
+        assert run("schema", name)[1] == committed, "run `make schemas`"

@@ -1,0 +1,169 @@
+"""The row-wise filters: what is measured, what is dropped and why."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from plugdata import recipe, rows
+from plugdata.checks import lid
+from plugdata.curate import filters
+from plugdata.recipe import Filter
+
+ENGLISH = "The old bridge across the river was closed for repairs until the first week of spring."
+KOREAN = "강을 가로지르는 오래된 다리는 봄의 첫째 주까지 수리를 위해 통행이 금지되었습니다."
+SPANISH = "El viejo puente sobre el río estuvo cerrado por obras hasta la primera semana de primavera."
+
+
+@pytest.fixture(scope="module")
+def model(lid_model_path: Path) -> lid.Model:
+    return lid.load(lid_model_path)
+
+
+def pair(**values: Any) -> dict[str, Any]:
+    row = dict.fromkeys(rows.PAIR)
+    row |= {"id": "b2:0", "lang": "ko", "pivot_lang": "en", "status": "kept"}
+    row |= {"pivot_instruction": ENGLISH, "pivot_response": ENGLISH, "instruction": KOREAN, "response": KOREAN}
+    return row | values
+
+
+def batch(*made: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame(list(made), schema=rows.PAIR)
+
+
+def measured(**values: Any) -> dict[str, Any]:
+    row = dict.fromkeys(rows.MEASURE) | pair()
+    for field in ("instruction", "response"):
+        row |= {f"lid_{field}": 0.99, f"lid_{field}_top": "ko", f"script_{field}": 1.0}
+        row |= {f"n_chars_{field}": 47, f"ratio_{field}": 0.5}
+    return row | values
+
+
+def decide(row: dict[str, Any], settings: Filter | None = None) -> dict[str, Any]:
+    decided = filters.decide(pl.DataFrame([row], schema=rows.MEASURE), settings or Filter())
+    return decided.row(0, named=True)
+
+
+def test_both_fields_are_measured(model: lid.Model) -> None:
+    row = filters.measure(batch(pair(response=ENGLISH)), model).row(0, named=True)
+    assert row["lid_instruction"] > 0.9 and row["lid_instruction_top"] == "ko"
+    assert row["lid_response"] < 0.1 and row["lid_response_top"] == "en"
+    assert (row["script_instruction"], row["script_response"]) == (1.0, 0.0)
+    assert (row["n_chars_instruction"], row["n_chars_response"]) == (len(KOREAN), len(ENGLISH))
+    assert row["ratio_instruction"] == pytest.approx(len(KOREAN) / len(ENGLISH))
+    assert row["ratio_response"] == 1.0
+
+
+def test_measuring_keeps_rows_order_and_columns_in_a_batch_of_several_languages(model: lid.Model) -> None:
+    given = batch(
+        pair(id="c"),
+        pair(id="b", lang="es", instruction=SPANISH, response=SPANISH),
+        pair(id="a", status="dropped", stage="pair", reason="label-collision"),
+        pair(id="d"),
+    )
+    done = filters.measure(given, model)
+    assert done.schema == pl.Schema(rows.MEASURE)
+    assert_frame_equal(done.select(rows.PAIR), given)
+    assert (done["lid_response"] > 0.9).to_list() == [True, True, None, True]
+
+
+def test_rows_that_are_not_kept_are_neither_measured_nor_touched(model: lid.Model) -> None:
+    gone = pair(status="quarantined", stage="translate", reason="echo", reasons=["echo"], detail="came back")
+    given = batch(gone | {"instruction": None, "response": None})
+    done = filters.decide(filters.measure(given, model), Filter())
+    assert_frame_equal(done.select(rows.PAIR), given)
+    assert all(value is None for value in done.drop(rows.PAIR).row(0))
+
+
+def test_an_empty_batch_keeps_its_columns(model: lid.Model) -> None:
+    done = filters.decide(filters.measure(batch(), model), Filter())
+    assert done.schema == pl.Schema(rows.FILTER) and done.height == 0
+
+
+def test_a_field_without_prose_abstains_and_an_empty_pivot_gives_no_ratio(model: lid.Model) -> None:
+    row = filters.measure(batch(pair(response="```\nprint(42)\n```", pivot_response="")), model).row(0, named=True)
+    assert row["lid_response"] is None and row["lid_response_top"] is None
+    assert row["script_response"] is None and row["ratio_response"] is None
+
+
+def test_a_good_pair_passes_all_filters(model: lid.Model) -> None:
+    done = filters.decide(filters.measure(batch(pair()), model), Filter())
+    assert done["status"].to_list() == ["kept"]
+    assert done.select("stage", "reason", "reasons", "detail").row(0) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("field", ["instruction", "response"])
+def test_pair_is_dropped_when_either_half_fails_lid(field: str) -> None:
+    row = decide(measured(**{f"lid_{field}": 0.12, f"lid_{field}_top": "en"}))
+    assert (row["status"], row["stage"], row["reason"], row["reasons"]) == ("dropped", "filter", "lid", ["lid"])
+    assert row["detail"] == f"p(ko) 0.12 < 0.5 in {field}; looks like en"
+
+
+def test_a_faint_but_right_guess_is_not_said_to_look_like_another_language() -> None:
+    assert decide(measured(lid_response=0.4))["detail"] == "p(ko) 0.4 < 0.5 in response"
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "reason", "detail"),
+    [
+        ({"script_response": 0.2}, {}, "script", "0.2 < 0.5 of letters in the script of ko in response"),
+        ({"n_chars_response": 0}, {}, "length", "0 < 1 characters in response"),
+        ({"n_chars_instruction": 101}, {"length": {"max_chars": 100}}, "length", "101 > 100 characters in instruction"),
+        ({"ratio_response": 0.1}, {}, "ratio", "0.1 < 0.2 characters a pivot character in response"),
+        ({"ratio_response": 3}, {}, "ratio", "3.0 > 1.2 characters a pivot character in response"),
+        (
+            {"ratio_instruction": 0.5},
+            {"ratio": {"band": (0.6, 0.9)}},
+            "ratio",
+            "0.5 < 0.6 characters a pivot character in instruction",
+        ),
+    ],
+)
+def test_each_filter_says_what_it_measured(
+    values: dict[str, Any], settings: dict[str, Any], reason: str, detail: str
+) -> None:
+    row = decide(measured(**values), Filter.model_validate(settings))
+    assert (row["status"], row["reason"], row["detail"]) == ("dropped", reason, detail)
+
+
+def test_all_reasons_are_kept_and_the_first_filter_gives_the_detail() -> None:
+    english = {"lid_response": 0.0, "lid_response_top": "en", "script_response": 0.0, "ratio_response": 9.0}
+    row = decide(measured(**english, lid_instruction=0.1, lid_instruction_top="zh"))
+    assert row["reasons"] == ["lid", "script", "ratio"]
+    assert row["detail"] == "p(ko) 0.1 < 0.5 in instruction; looks like zh · p(ko) 0.0 < 0.5 in response; looks like en"
+
+
+@pytest.mark.parametrize("name", [n for n in rows.MEASURE if n.startswith(("lid", "script", "ratio"))])
+def test_a_measurement_that_abstained_keeps_the_row(name: str) -> None:
+    assert decide(measured(**{name: None}))["status"] == "kept"
+
+
+def test_the_ratio_of_a_short_pivot_is_not_judged() -> None:
+    row = measured(ratio_response=5.0, pivot_response="Yes.")
+    assert decide(row)["status"] == "kept"
+    assert decide(row, Filter.model_validate({"ratio": {"min_chars": 4}}))["reason"] == "ratio"
+
+
+def test_the_ratio_band_is_that_of_each_rows_language() -> None:
+    made = [measured(lang=lang, ratio_response=0.3, lid_response=None) for lang in ("ko", "es", "zh")]
+    decided = filters.decide(pl.DataFrame(made, schema=rows.MEASURE), Filter())
+    assert decided["status"].to_list() == ["kept", "dropped", "kept"]
+
+
+def test_the_band_for_another_pivot_holds_what_both_languages_bands_allow() -> None:
+    row = measured(lang="es", pivot_lang="zh", ratio_response=3.5)
+    assert decide(row | {"pivot_lang": "en"})["reason"] == "ratio"
+    assert decide(row)["status"] == "kept"
+
+
+def test_a_moved_threshold_changes_the_verdict_of_the_same_measurement() -> None:
+    row = measured(lid_response=0.4)
+    assert decide(row)["status"] == "dropped"
+    assert decide(row, Filter.model_validate({"lid": {"min": 0.3}}))["status"] == "kept"
+
+
+def test_every_filter_has_its_own_reason() -> None:
+    reasons = [of(recipe.Filter()).reason for of in filters.FILTERS]
+    assert reasons == ["lid", "script", "length", "ratio"]

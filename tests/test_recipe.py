@@ -1,0 +1,136 @@
+"""A recipe is read whole or refused with every problem at once, each where it stands."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plugdata import recipe as recipes
+from plugdata.errors import RecipeError
+
+GOOD = """\
+corpus: corpora/x
+sources: [{path: rows.jsonl, license: mit}]
+languages: [ko, sw]
+models: [{model: m, base_url: "http://127.0.0.1:1/v1"}]
+"""
+
+
+def _load(tmp_path: Path, text: str, *assignments: str) -> recipes.Recipe:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return recipes.load(path, assignments)
+
+
+def _problems(tmp_path: Path, text: str, *assignments: str) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        _load(tmp_path, text, *assignments)
+    return caught.value.problems
+
+
+def test_source_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
+    assert _load(tmp_path, GOOD).sources[0].path == str(tmp_path / "rows.jsonl")
+
+
+def test_a_dumped_recipe_loads_back_equal(tmp_path: Path) -> None:
+    recipe = _load(tmp_path, GOOD)
+    assert _load(tmp_path, recipes.dump(recipe)) == recipe
+
+
+def test_every_problem_is_told_at_once_with_its_line_and_the_nearest_word(tmp_path: Path) -> None:
+    text = """\
+corpus: corpora/x
+sources: [{path: a.json, colums: {response: output}}]
+langauges: [ko]
+languages: [no, kor]
+filter:
+  lid:
+    min: 7
+"""
+    problems = _problems(tmp_path, text)
+    assert [problem.partition(":")[0] for problem in problems] == ["line 2", "line 3", "line 4", "line 4", "line 7"]
+    assert "did you mean 'columns'?" in problems[0]
+    assert "did you mean 'languages'?" in problems[1]
+    assert 'write "no"' in problems[2]
+    assert "did you mean 'ko'?" in problems[3]
+    assert "less than or equal to 1, got 7" in problems[4]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("corpus: [", "line 1: not valid YAML"),
+        ("corpus: a\ncorpus: b\n", "line 2: not valid YAML: 'corpus' stands twice"),
+        ("- a\n- b\n", "is a list, not a mapping"),
+        (GOOD.replace("[ko, sw]", "[ko, ko]"), "'ko' stands twice"),
+        (GOOD.replace("[ko, sw]", "[ko, en]"), "the pivot 'en' is also in `languages`"),
+        (GOOD.replace("path: rows.jsonl", "path: rows.jsonl, id: a/b"), "give either `id`"),
+        (GOOD.replace("[ko, sw]", "[]"), "languages"),
+        (GOOD + "publish: {repo: nobody}\n", "publish.repo"),
+    ],
+)
+def test_a_faulty_recipe_is_refused_in_a_line(tmp_path: Path, text: str, told: str) -> None:
+    problems = _problems(tmp_path, text)
+    assert len(problems) == 1
+    assert told in problems[0]
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="No such file"):
+        recipes.load(tmp_path / "absent.yaml")
+
+
+def test_assignments_are_laid_over_the_file(tmp_path: Path) -> None:
+    recipe = _load(tmp_path, GOOD, "filter.lid.min=0.7", "sources.0.limit=3", "layouts=[plug, mono]")
+    assert (recipe.filter.lid.min, recipe.sources[0].limit, recipe.layouts) == (0.7, 3, ("plug", "mono"))
+
+
+@pytest.mark.parametrize(
+    "assignment", ["filter.lid.min", "=3", "corpus.x=1", "filter.lid.mn=1", "filter.lid.min=[", "sources.7.limit=1"]
+)
+def test_an_assignment_that_fits_nowhere_is_a_problem(tmp_path: Path, assignment: str) -> None:
+    assert len(_problems(tmp_path, GOOD, assignment)) >= 1
+
+
+def test_a_flag_changes_the_model_of_the_recipe_and_another_model_starts_from_nothing(tmp_path: Path) -> None:
+    recipe = _load(tmp_path, GOOD.replace("model: m,", "model: m, params: {top_p: 1},"))
+    slower = recipes.with_model(recipe, model=None, base_url=None, api_key_env=None, rpm=7, concurrency=None).models[0]
+    other = recipes.with_model(recipe, model="n", base_url=None, api_key_env="KEY", rpm=None, concurrency=2).models[0]
+    assert (slower.model, slower.limits.rpm, slower.params) == ("m", 7, {"top_p": 1})
+    assert (other.model, other.base_url, other.api_key_env, other.limits.concurrency) == ("n", None, "KEY", 2)
+
+
+def test_a_source_argument_is_a_path_if_there_is_one_else_a_hub_id(tmp_path: Path) -> None:
+    here = tmp_path / "rows.jsonl"
+    here.write_text("{}")
+    flags = dict.fromkeys(
+        ["pivot", "split", "config", "license", "protocol", "limit", "model", "base_url", "api_key_env"]
+    )
+    flags |= dict.fromkeys(["rpm", "concurrency"])
+    local = recipes.for_translation(str(here), tmp_path, "ko, sw", (), columns=["response=output"], **flags)
+    hub = recipes.for_translation("me/set", tmp_path, "ko", (), columns=[], **flags)
+    assert (local.sources[0].path, local.languages) == (str(here), ("ko", "sw"))
+    assert local.sources[0].columns == {"response": "output"}
+    assert (hub.sources[0].id, hub.sources[0].path) == ("me/set", None)
+
+
+def test_what_is_published_of_a_recipe_names_no_path_and_no_local_endpoint(tmp_path: Path) -> None:
+    published = recipes.public(_load(tmp_path, GOOD + "filter: {lid: {model: my.ftz}}\n"))
+    assert str(tmp_path) not in published
+    assert "127.0.0.1" not in published
+    assert yaml.safe_load(published)["sources"] == [
+        {"path": "rows.jsonl", "split": "train", "license": "mit"} | _defaults()
+    ]
+    remote = GOOD.replace("http://127.0.0.1:1/v1", "https://me:secret@api.example.com/v1?key=secret")
+    assert "secret" not in recipes.public(_load(tmp_path, remote))
+
+
+def _defaults() -> dict[str, object]:
+    return {"format": "auto", "columns": {}, "turns": "first", "system": "quarantine"}
+
+
+def test_every_recipe_of_the_project_is_valid() -> None:
+    found = sorted(recipes.packaged("").rglob("*.yaml"))
+    assert [path.name for path in found] == ["plug-zh-ko-it-es.yaml", "quickstart.yaml"]
+    for path in found:
+        recipes.load(path)
