@@ -281,7 +281,7 @@ def _probe(url: str) -> None:
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(PROBE_S)
-    if not results:
+    if not results or isinstance(results[0], TimeoutError):
         raise _Miss(f"{at.hostname} does not answer within {PROBE_S:.0f} s")
     if error := results[0]:
         raise _Miss(f"{at.hostname} cannot be reached ({error.strerror or error})") from error

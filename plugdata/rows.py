@@ -120,7 +120,7 @@ MEASURE: dict[str, pl.DataType] = {
     "lid_response": pl.Float64(),
     "lid_instruction_top": pl.String(),  # the language the identifier would name; null = abstained
     "lid_response_top": pl.String(),
-    "script_instruction": pl.Float64(),  # share of the prose's letters in the language's scripts; null = no letters
+    "script_instruction": pl.Float64(),  # share of the prose's letters in the language's scripts; null = abstained
     "script_response": pl.Float64(),
     "n_chars_instruction": pl.Int64(),  # Unicode characters
     "n_chars_response": pl.Int64(),
@@ -177,18 +177,21 @@ def take_out(
     `reason` and `detail` become those of the first that holds, `reasons` all that hold.
     """
     checks = list(checks)
-    if not checks:
-        return rows
-    hits = [condition.fill_null(False) for _, condition, _ in checks]
-    hit = kept() & pl.any_horizontal(hits)
-    reasons = pl.concat_list(
-        pl.when(h).then(pl.lit(str(reason))) for h, (reason, _, _) in zip(hits, checks, strict=True)
-    ).list.drop_nulls()
-    detail = pl.coalesce(pl.when(h).then(text.cast(pl.String)) for h, (_, _, text) in zip(hits, checks, strict=True))
-    return rows.with_columns(
-        status=pl.when(hit).then(pl.lit(str(status))).otherwise("status"),
-        stage=pl.when(hit).then(pl.lit(stage)).otherwise("stage"),
-        reason=pl.when(hit).then(reasons.list.first()).otherwise("reason"),
-        reasons=pl.when(hit).then(reasons).otherwise("reasons"),
-        detail=pl.when(hit).then(detail).otherwise("detail"),
+    names = [f"_{reason}" for reason, _, _ in checks]
+    # each condition once, as a column: it is used many times below
+    asked = rows.with_columns(
+        (kept() & condition.fill_null(False)).alias(name) for name, (_, condition, _) in zip(names, checks, strict=True)
     )
+    reasons = pl.concat_list(pl.when(name).then(pl.lit(name[1:])) for name in names).list.drop_nulls()
+    detail = pl.coalesce(
+        pl.when(name).then(text.cast(pl.String)) for name, (_, _, text) in zip(names, checks, strict=True)
+    )
+    verdict = {
+        "status": pl.lit(str(status)),
+        "stage": pl.lit(stage),
+        "reason": reasons.list.first(),
+        "reasons": reasons,
+        "detail": detail,
+    }
+    hit = pl.any_horizontal(names)
+    return asked.with_columns(**{c: pl.when(hit).then(new).otherwise(c) for c, new in verdict.items()}).drop(names)

@@ -160,8 +160,9 @@ def measure(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
     def measured(batch: pl.DataFrame) -> pl.DataFrame:
         return filters.measure(batch, model())
 
+    known = {lang: (languages.get(lang).lid, languages.get(lang).scripts, identity) for lang in recipe.languages}
     return [
-        _row_wise(corpus, "measure", "pair", lang, identity, filters.MEASURE_VERSION, rows.MEASURE, measured)
+        _row_wise(corpus, "measure", "pair", lang, known[lang], filters.MEASURE_VERSION, rows.MEASURE, measured)
         for lang in recipe.languages
     ]
 
@@ -169,12 +170,15 @@ def measure(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
 def filtered(corpus: Corpus, recipe: Recipe) -> list[Step]:
     """The recipe's thresholds applied to the measurements."""
     settings = recipe.filter.model_dump(exclude={"lid": {"model"}})
+    bands = {lang: languages.ratio_band(recipe.pivot, lang) for lang in recipe.languages}
 
     def decided(batch: pl.DataFrame) -> pl.DataFrame:
         return filters.decide(batch, recipe.filter)
 
     return [
-        _row_wise(corpus, "filter", "measure", lang, settings, filters.DECIDE_VERSION, rows.FILTER, decided)
+        _row_wise(
+            corpus, "filter", "measure", lang, (settings, bands[lang]), filters.DECIDE_VERSION, rows.FILTER, decided
+        )
         for lang in recipe.languages
     ]
 

@@ -70,7 +70,9 @@ def test_prose_of_a_column_is_the_prose_of_each_text(texts: list[str]) -> None:
     assert prose(pl.Series(texts, dtype=pl.String)).to_list() == [prose_of(text) for text in texts]
 
 
-@pytest.mark.parametrize("piece", ["`", "$a ", "\\[", "\\(a", "<a", "{a", "a", "a@b.", "```", "](a", "); ", "\\a{", " "])
+@pytest.mark.parametrize(
+    "piece", ["`", "$a ", "\\[", "\\(a", "<a", "{a", "a", "a@b.", "```", "](a", "); ", "\\a{", " "]
+)
 def test_prose_takes_linear_time_on_hostile_texts(piece: str) -> None:
     text = piece * (20_000 // len(piece)) + "x"
     started = time.process_time()
@@ -147,7 +149,9 @@ def test_letters_of_a_language_are_in_its_scripts(lang: str) -> None:
 
 
 def test_letters_of_other_scripts_lower_the_share() -> None:
-    texts = pl.Series([SENTENCES["en"], "가나다라마바사아자차 abcdefghij", "コーヒーメーカーのサーバー、データセンターのモニター"])
+    texts = pl.Series(
+        [SENTENCES["en"], "가나다라마바사아자차 abcdefghij", "コーヒーメーカーのサーバー、データセンターのモニター"]
+    )
     assert script.share(texts, languages.get("ko")).to_list() == [0.0, 0.5, 0.0]
     assert script.share(texts, languages.get("ja")).to_list() == [0.0, 0.0, 1.0]
 

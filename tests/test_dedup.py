@@ -1,7 +1,6 @@
 """Duplicates: which texts are, which is kept, and what becomes of the others in every language."""
 
 import random
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from plugdata import rows
 from plugdata.curate.dedup import dedup, screen_duplicates
-from plugdata.curate.duplicates import banding, duplicates, normalise
+from plugdata.curate.duplicates import banding, duplicates
 from plugdata.recipe import Dedup, Screen
 
 WORDS = [first + last for first in "bcdfglmnprst" for last in ("ana", "eto", "iri", "olu", "umo", "arka", "inte")]
@@ -85,12 +84,6 @@ def test_texts_with_other_numbers_or_symbols_are_no_exact_duplicates(one: str, o
     assert found(texts(one, other), None, tmp_path) == {}
 
 
-@given(st.text(max_size=40))
-def test_normalising_twice_changes_nothing_of_a_text_in_nfkc(text: str) -> None:
-    once = normalise(pl.Series([unicodedata.normalize("NFKC", text)]))[0]
-    assert normalise(pl.Series([once.replace("^ ", "")]))[0].split() == once.replace("^ ", "").split()
-
-
 def test_the_preferred_text_is_kept_and_the_least_id_among_equals(tmp_path: Path) -> None:
     frame = texts("same", "same", "same", preference=[2, 1, 1])
     assert found(frame, None, tmp_path) == {"r0": ("r1", None), "r2": ("r1", None)}
@@ -99,11 +92,11 @@ def test_the_preferred_text_is_kept_and_the_least_id_among_equals(tmp_path: Path
 def test_a_chain_merges_nothing_beyond_its_links(tmp_path: Path) -> None:
     rng = random.Random(3)
     a = rng.choices(WORDS, k=60)
-    b = a[:20] + ["changed"] + a[21:]
-    c = b[:40] + ["altered"] + b[41:]
+    b = [*a[:20], "changed", *a[21:]]
+    c = [*b[:40], "altered", *b[41:]]
     assert jaccard(a, b) >= 0.88 and jaccard(b, c) >= 0.88 and jaccard(a, c) < 0.88
     frame = texts(*(" ".join(tokens) for tokens in (a, b, c)))
-    assert found(frame, 0.88, tmp_path) == {"r1": ("r0", pytest.approx(jaccard(a, b)))}
+    assert found(frame, 0.88, tmp_path) == {"r1": ("r0", jaccard(a, b))}
     middle_first = frame.with_columns(preference=pl.Series([1, 0, 2]))
     assert set(found(middle_first, 0.88, tmp_path)) == {"r0", "r2"}
 
@@ -112,7 +105,7 @@ def test_an_exact_twin_of_a_near_duplicate_points_to_the_kept_row(tmp_path: Path
     a = random.Random(4).choices(WORDS, k=60)
     b = ["changed", *a[1:]]
     frame = texts(" ".join(a), " ".join(b), " ".join(b).upper() + "!")
-    like = pytest.approx(jaccard(a, b))
+    like = jaccard(a, b)
     assert found(frame, 0.8, tmp_path) == {"r1": ("r0", like), "r2": ("r0", like)}
 
 
@@ -124,7 +117,7 @@ def test_planted_near_duplicates_are_found_in_every_script(vocabulary: list[str]
     planted = {f"r{300 + n}": jaccard(originals[n], copy) for n, copy in enumerate(copies)}
     got = found(texts(*(space.join(tokens) for tokens in originals + copies)), 0.8, tmp_path)
     assert got.keys() == {id for id, value in planted.items() if value >= 0.8}
-    assert all(kept == f"r{int(id[1:]) - 300}" and value == planted[id] for id, (kept, value) in got.items())
+    assert all(kept == f"r{int(id[1:]) - 300}" and (value or 1.0) == planted[id] for id, (kept, value) in got.items())
 
 
 def test_thousands_of_rows_of_one_template_are_kept_and_their_twins_found(tmp_path: Path) -> None:
@@ -246,7 +239,7 @@ def test_what_is_a_duplicate_in_the_pivot_is_dropped_in_every_language(tmp_path:
     done = dedup(before, Dedup(), tmp_path)
     for lang, frame in done.items():
         assert frame.schema == pl.Schema(rows.DEDUP)
-        assert_frame_equal(frame.filter(rows.kept()).select(rows.FILTER), before[lang].filter(pl.col("id") != "a"))
+        assert_frame_equal(frame.filter(rows.kept()).select(*rows.FILTER), before[lang].filter(pl.col("id") != "a"))
         row = frame.row(0, named=True)
         assert (row["status"], row["stage"], row["reason"]) == ("dropped", "dedup", "duplicate-near")
         assert (row["kept_id"], row["cluster"], round(row["jaccard"], 2)) == ("b", "b", 0.98)
@@ -264,7 +257,11 @@ def test_the_row_kept_in_most_languages_stays(tmp_path: Path) -> None:
 
 
 def test_a_row_stays_where_the_one_kept_in_its_place_is_missing(tmp_path: Path) -> None:
-    before = {"ko": pairs("ko", a="Same.", b="same"), "es": pairs("es", a="Same.", b_="same"), "sw": pairs("sw", b="same")}
+    before = {
+        "ko": pairs("ko", a="Same.", b="same"),
+        "es": pairs("es", a="Same.", b_="same"),
+        "sw": pairs("sw", b="same"),
+    }
     done = dedup(before, Dedup(), tmp_path)
     assert {lang: kept_ids(frame) for lang, frame in done.items()} == {"ko": ["a"], "es": ["a"], "sw": ["b"]}
     assert done["sw"]["cluster"].to_list() == ["a"]

@@ -65,7 +65,7 @@ def test_measuring_keeps_rows_order_and_columns_in_a_batch_of_several_languages(
     )
     done = filters.measure(given, model)
     assert done.schema == pl.Schema(rows.MEASURE)
-    assert_frame_equal(done.select(rows.PAIR), given)
+    assert_frame_equal(done.select(*rows.PAIR), given)
     assert (done["lid_response"] > 0.9).to_list() == [True, True, None, True]
 
 
@@ -73,8 +73,8 @@ def test_rows_that_are_not_kept_are_neither_measured_nor_touched(model: lid.Mode
     gone = pair(status="quarantined", stage="translate", reason="echo", reasons=["echo"], detail="came back")
     given = batch(gone | {"instruction": None, "response": None})
     done = filters.decide(filters.measure(given, model), Filter())
-    assert_frame_equal(done.select(rows.PAIR), given)
-    assert all(value is None for value in done.drop(rows.PAIR).row(0))
+    assert_frame_equal(done.select(*rows.PAIR), given)
+    assert all(value is None for value in done.drop(*rows.PAIR).row(0))
 
 
 def test_an_empty_batch_keeps_its_columns(model: lid.Model) -> None:
@@ -101,8 +101,11 @@ def test_pair_is_dropped_when_either_half_fails_lid(field: str) -> None:
     assert row["detail"] == f"p(ko) 0.12 < 0.5 in {field}; looks like en"
 
 
-def test_a_faint_but_right_guess_is_not_said_to_look_like_another_language() -> None:
-    assert decide(measured(lid_response=0.4))["detail"] == "p(ko) 0.4 < 0.5 in response"
+def test_a_field_that_the_identifier_doubts_but_names_rightly_is_kept() -> None:
+    assert decide(measured(lid_response=0.4))["status"] == "kept"
+    assert decide(measured(lid_response=0.4, lid_response_top="ja"))["detail"] == (
+        "p(ko) 0.4 < 0.5 in response; looks like ja"
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_a_faint_but_right_guess_is_not_said_to_look_like_another_language() -> 
         ({"ratio_response": 0.1}, {}, "ratio", "0.1 < 0.2 characters a pivot character in response"),
         ({"ratio_response": 3}, {}, "ratio", "3.0 > 1.2 characters a pivot character in response"),
         (
-            {"ratio_instruction": 0.5},
+            {"ratio_instruction": 0.5, "ratio_response": 0.7},
             {"ratio": {"band": (0.6, 0.9)}},
             "ratio",
             "0.5 < 0.6 characters a pivot character in instruction",
@@ -153,13 +156,13 @@ def test_the_ratio_band_is_that_of_each_rows_language() -> None:
 
 
 def test_the_band_for_another_pivot_holds_what_both_languages_bands_allow() -> None:
-    row = measured(lang="es", pivot_lang="zh", ratio_response=3.5)
+    row = measured(lang="es", pivot_lang="zh", ratio_instruction=3.0, ratio_response=3.5)
     assert decide(row | {"pivot_lang": "en"})["reason"] == "ratio"
     assert decide(row)["status"] == "kept"
 
 
 def test_a_moved_threshold_changes_the_verdict_of_the_same_measurement() -> None:
-    row = measured(lid_response=0.4)
+    row = measured(lid_response=0.4, lid_response_top="ja")
     assert decide(row)["status"] == "dropped"
     assert decide(row, Filter.model_validate({"lid": {"min": 0.3}}))["status"] == "kept"
 

@@ -44,7 +44,8 @@ MAX_BUCKET = 256
 MAX_ASKED = 64
 """Kept rows that a bucket lists, and that a candidate is compared with (those it shares most buckets with), at most.
 Thousands of rows made of one template meet in the same buckets; this bounds what they cost, to some 0.5 ms a row.
-True duplicates at 0.8 share 8 of 25 buckets on average, most of them not the template's."""
+Twins at 0.8 share 8 of 25 buckets on average, not all of them the template's: among 20,000 rows that share 60 words
+and have 10 to 60 of their own, 99 % of 1,605 planted twins were found, elsewhere all."""
 
 MEMORY = "1GB"
 """What DuckDB may use before it spills: half of the 2 GB that 3 M rows may take (DESIGN §7)."""

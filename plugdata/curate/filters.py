@@ -4,8 +4,7 @@ They are apart so that moving a threshold measures nothing again. A filter is on
 it reads measured columns and the recipe's thresholds, and says for which rows it holds and why. Both fields of a pair
 are judged alike, for a PLUG row trains on both; a measurement that abstained (null) takes nothing out.
 
-Thresholds are the recipe's. In a language of which the identifier has seen little (Swahili: see checks.lid) the
-default `lid.min` takes rightly translated rows out, short ones above all; a recipe for such a language lowers it.
+Thresholds are the recipe's.
 
 Pure functions of a batch: no I/O, nothing across rows, rows and their order as they came. Batches may hold several
 languages.
@@ -64,15 +63,22 @@ def decide(batch: pl.DataFrame, settings: recipe.Filter) -> pl.DataFrame:
 
 
 def by_lid(settings: recipe.Filter) -> Check:
-    """A field that is probably in another language."""
+    """A field that the identifier doubts *and* would call another language.
+
+    Both, because it doubts right texts of the languages it knows least: of real Swahili passages of 100 to 300
+    letters 33 % score below 0.5, and none of those is called another language; of Spanish translations 6.4 % score
+    below, half of them called Spanish all the same. English left in place is called English.
+    """
     least = settings.lid.min
 
     def detail(field: str) -> pl.Expr:
-        looks_like = pl.format("; looks like {}", pl.col(f"lid_{field}_top")).fill_null("")
-        said = pl.format(f"p({{}}) {{}} < {least} in {field}", "lang", pl.col(f"lid_{field}").round(3))
-        return said + pl.when(pl.col(f"lid_{field}_top") != pl.col("lang")).then(looks_like).otherwise(pl.lit(""))
+        looks_like = pl.format("; looks like {}", pl.col(f"lid_{field}_top"))
+        return pl.format(f"p({{}}) {{}} < {least} in {field}", "lang", pl.col(f"lid_{field}").round(3)) + looks_like
 
-    return _of_fields(Reason.LID, lambda field: pl.col(f"lid_{field}") < least, detail)
+    def condition(field: str) -> pl.Expr:
+        return (pl.col(f"lid_{field}") < least) & (pl.col(f"lid_{field}_top") != pl.col("lang"))
+
+    return _of_fields(Reason.LID, condition, detail)
 
 
 def by_script(settings: recipe.Filter) -> Check:
@@ -139,17 +145,9 @@ def _measured(part: pl.DataFrame, model: lid.Model) -> pl.DataFrame:
 
 
 def _bands(batch: pl.DataFrame, settings: recipe.Ratio) -> pl.DataFrame:
-    """lang, pivot_lang, _ratio_min, _ratio_max: the recipe's band for all, or the table's for each.
-
-    The table's bands are per English character. For another pivot the band is that of no translation at all: from a
-    short target of a long pivot to the opposite, each against the same English text.
-    """
+    """lang, pivot_lang, _ratio_min, _ratio_max: the recipe's band for all, or the table's for each."""
     pairs = batch.select("lang", "pivot_lang").unique().drop_nulls()
-    bands = []
-    for lang, pivot_lang in pairs.iter_rows():
-        low, high = languages.get(lang).ratio
-        pivot_low, pivot_high = (1.0, 1.0) if pivot_lang == "en" else languages.get(pivot_lang).ratio
-        bands.append(settings.band or (low / pivot_high, high / pivot_low))
+    bands = [settings.band or languages.ratio_band(pivot, lang) for lang, pivot in pairs.iter_rows()]
     return pairs.with_columns(
         pl.Series("_ratio_min", [low for low, _ in bands], pl.Float64),
         pl.Series("_ratio_max", [high for _, high in bands], pl.Float64),

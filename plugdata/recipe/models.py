@@ -134,7 +134,7 @@ class Translate(Settings):
 
 
 class Lid(Settings):
-    min: Share = Field(0.5, description="p(lang) of a field below which the row is dropped")
+    min: Share = Field(0.5, description="p(lang) below which a field called another language drops the row")
     model: str | None = Field(None, description="a fastText model file; default lid.176.ftz")
 
 

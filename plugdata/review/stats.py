@@ -15,6 +15,10 @@ BY_LANGUAGE = ("translate", "pair", "measure", "filter", "dedup")
 SAMPLED = ("dedup", "filter", "measure", "pair", "translate")
 
 
+ALL = "all"
+"""The funnel's one column before a language has a stage of its own."""
+
+
 class Line(NamedTuple):
     """One line of the funnel: rows by language that a stage took out for a reason."""
 
@@ -55,9 +59,9 @@ class State(NamedTuple):
 def state(corpus: Corpus) -> State:
     """The funnel of all finished stages, and what a run is at. Reads while another process writes."""
     manifest, progress = corpus.manifest(), corpus.progress()
-    langs = languages_of(manifest) if manifest else []
-    empty = Funnel(0, [], {}, {})
-    return State(funnel(manifest, langs) if manifest else empty, progress, corpus.is_locked())
+    if manifest is None:
+        return State(Funnel(0, [], {}, {}), progress, corpus.is_locked())
+    return State(funnel(manifest, languages_of(manifest) or [ALL]), progress, corpus.is_locked())
 
 
 def languages_of(manifest: Manifest) -> list[str]:

@@ -99,11 +99,7 @@ def apply(batch: pl.DataFrame) -> pl.DataFrame:
         (Reason.PLACEHOLDER, pl.any_horizontal(hit for hit, _ in placeholders), shown),
         (Reason.NEEDS_MEDIA, _needs_media(), pl.format("asks about {}, which the row does not hold", pointed)),
     ]
-    # each condition once, as a column: `take_out` uses it many times
-    named = [(reason, f"_check_{n}", condition, detail) for n, (reason, condition, detail) in enumerate(checks)]
-    checked = batch.with_columns(condition.alias(name) for _, name, condition, _ in named)
-    verdicts = [(reason, pl.col(name), detail) for reason, name, _, detail in named]
-    return take_out(checked, "screen", Status.DROPPED, verdicts).drop(name for _, name, _, _ in named)
+    return take_out(batch, "screen", Status.DROPPED, checks)
 
 
 def _blank(text: pl.Expr) -> pl.Expr:
