@@ -31,4 +31,4 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) corpora build
+	rm -rf $(VENV) build corpora/demo

@@ -11,7 +11,15 @@ The names below are the public API; what a command does, it does through them.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plugdata.corpus import Corpus
+    from plugdata.errors import PlugdataError
+    from plugdata.pipeline import push, run
+    from plugdata.recipe import Recipe, for_translation
+    from plugdata.recipe import load as load_recipe
+    from plugdata.review.stats import sample, state
 
 __version__ = "0.1.0"
 
@@ -19,6 +27,7 @@ _PUBLIC = {  # public name → module and name there
     "Corpus": "corpus:Corpus",
     "PlugdataError": "errors:PlugdataError",
     "Recipe": "recipe:Recipe",
+    "for_translation": "recipe:for_translation",
     "load_recipe": "recipe:load",
     "push": "pipeline:push",
     "run": "pipeline:run",
@@ -26,7 +35,18 @@ _PUBLIC = {  # public name → module and name there
     "state": "review.stats:state",
 }
 
-__all__ = sorted([*_PUBLIC, "__version__"])
+__all__ = [
+    "Corpus",
+    "PlugdataError",
+    "Recipe",
+    "__version__",
+    "for_translation",
+    "load_recipe",
+    "push",
+    "run",
+    "sample",
+    "state",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from plugdata import __version__
-from plugdata.errors import PlugdataError
+from plugdata.errors import PartialError, PlugdataError
 
 if TYPE_CHECKING:
-    from plugdata.corpus import Corpus
     from plugdata.pipeline import Watch
     from plugdata.recipe import Recipe
 
@@ -50,6 +49,7 @@ def main() -> None:
     """Run the command line; every known error ends here."""
     try:
         code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except PlugdataError as error:
         if os.environ.get("PLUGDATA_DEBUG"):
             raise
@@ -63,6 +63,11 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("plugdata: interrupted; what was answered is kept, the same command resumes", err=True)
         sys.exit(130)
+    except OSError as error:  # stdout: a closed pipe, a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"plugdata: cannot print: {error.strerror}", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -123,10 +128,9 @@ def run(recipe: Path, limit: int | None, until: str, assignments: tuple[str, ...
     if limit is not None:
         asked = asked.model_copy(update={"limit": limit})
     with _watching(quiet) as watch:
-        corpus = pipeline.run(asked, until=until, watch=watch)
-        _print_funnel(corpus)
+        _bring_up(asked, until=until, watch=watch)
         if until == "dist" and asked.publish.repo:
-            click.echo(pipeline.push(corpus, asked.publish.repo, watch=watch).url)
+            click.echo(pipeline.push(asked, watch=watch).url)
 
 
 @cli.command(short_help="Translate a file or a Hub data set, row by row.")
@@ -152,12 +156,11 @@ def translate(
     plugdata translate alpaca.json corpora/alpaca --to ko,sw --model gpt-4o-mini --rpm 500
     plugdata translate vicgalle/alpaca-gpt4 corpora/gpt4 --to es --model qwen --base-url http://127.0.0.1:8000/v1
     """
-    from plugdata import pipeline
     from plugdata import recipe as recipes
 
     asked = recipes.for_translation(source, corpus, languages, assignments, **options)
     with _watching(quiet) as watch:
-        _print_funnel(pipeline.run(asked, until="translate", watch=watch))
+        _bring_up(asked, until="translate", watch=watch)
 
 
 def _stage_command(name: str, until: str, summary: str) -> None:
@@ -166,10 +169,8 @@ def _stage_command(name: str, until: str, summary: str) -> None:
     @_set_option
     @_quiet_option
     def command(corpus: Path, assignments: tuple[str, ...], quiet: bool) -> None:
-        from plugdata import pipeline
-
         with _watching(quiet) as watch:
-            _print_funnel(pipeline.run(_of(corpus, assignments), first="pair", until=until, watch=watch))
+            _bring_up(_of(corpus, assignments), first="pair", until=until, watch=watch)
 
 
 _stage_command("pair", "pair", "Join pivot and target of every translated row of CORPUS.")
@@ -196,8 +197,7 @@ def push(
 
     asked = _of(corpus, (*assignments, *([f"publish.repo={repo}"] if repo else [])))
     with _watching(quiet) as watch:
-        made = pipeline.run(asked, first="pair", watch=watch)
-        pushed = pipeline.push(made, asked.publish.repo, public=public, create_pr=create_pr, watch=watch)
+        pushed = pipeline.push(asked, public=public, create_pr=create_pr, watch=watch)
     click.echo(pushed.url)
 
 
@@ -243,9 +243,13 @@ def sample(
     """
     from plugdata.corpus import Corpus
     from plugdata.review import screen, stats
+    from plugdata.rows import Reason
 
+    if reason is not None and reason not in list(Reason):
+        raise click.BadParameter(f"{reason!r} is none of: {', '.join(Reason)}", param_hint="--reason")
     opened = Corpus.open(corpus)
-    for code in [lang] if lang else list(stats.state(opened).funnel.until):
+    manifest = opened.manifest()
+    for code in [lang] if lang else stats.languages_of(manifest) if manifest else []:
         found = stats.sample(opened, code, n, status=status, reason=reason, seed=seed)
         if as_json:
             click.echo(found.write_ndjson(), nl=False)
@@ -290,8 +294,8 @@ def demo(corpus: Path, quiet: bool) -> None:
 
     asked = recipes.load(recipes.packaged("quickstart.yaml"), [f"corpus={json.dumps(str(corpus))}"])
     with _watching(quiet) as watch:
-        made = pipeline.run(asked, watch=watch)
-    _print_demo(made)
+        pipeline.run(asked, watch=watch)
+    _print_demo(corpus)
 
 
 def _of(corpus: Path, assignments: tuple[str, ...]) -> "Recipe":
@@ -314,18 +318,30 @@ def _watching(quiet: bool) -> Iterator["Watch"]:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(highlight=False)
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=int(os.environ.get("COLUMNS") or 160))  # no terminal: nothing to fit into
 
 
-def _print_funnel(corpus: "Corpus") -> None:
+def _bring_up(recipe: "Recipe", **options: Any) -> None:
+    """Run the pipeline and print the funnel, of a partial run too."""
+    from plugdata import pipeline
+    from plugdata.corpus import Corpus
     from plugdata.review import screen, stats
 
-    _console().print(screen.funnel(stats.state(corpus).funnel))
+    try:
+        pipeline.run(recipe, **options)
+    except PartialError:
+        _console().print(screen.funnel(stats.state(Corpus(recipe.corpus)).funnel))
+        raise
+    _console().print(screen.funnel(stats.state(Corpus(recipe.corpus)).funnel))
 
 
-def _print_demo(corpus: "Corpus") -> None:
+def _print_demo(path: Path) -> None:
+    from plugdata.corpus import Corpus
     from plugdata.review import screen, stats
 
+    corpus = Corpus(path)
     console = _console()
     state = stats.state(corpus)
     langs = list(state.funnel.until)

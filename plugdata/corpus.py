@@ -17,8 +17,8 @@ Knows nothing of what the stages do. Imports rows (names of columns) and errors 
 
 import fcntl
 import hashlib
-import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,13 +26,17 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from plugdata.errors import CorpusError, FunnelError, InputError
 from plugdata.rows import Status, conform
 
 BATCH = 5_000
 """Rows handed to a row-wise stage at a time, and in a Parquet row group: some 10 MB of instruction data."""
+
+
+LOCK_TRIES, LOCK_WAIT_S = 10, 0.05
+"""A writer waits half a second for those who only look."""
 
 
 class _Stored(BaseModel):
@@ -54,6 +58,7 @@ class Counts(_Stored):
 class StageRecord(_Stored):
     """What the manifest says of a finished stage (of one language, where it has one)."""
 
+    inputs: tuple[str, ...]  # the stages it was made from; it is forgotten when one of them is written anew
     digest: str  # of its inputs' content, its settings and its version: equal digest, equal output
     output: str  # sha256 of the Parquet file
     census: str  # which rows it holds, whatever their order and verdict
@@ -73,6 +78,18 @@ class Manifest(_Stored):
     pivot: str
     sources: tuple[SourceRecord, ...]
     stages: dict[str, StageRecord] = {}
+
+    def without(self, key: str) -> "Manifest":
+        """The manifest with a stage forgotten, and every stage that was made from it."""
+        gone = {key}
+        for other, record in self.stages.items():  # a stage stands after its inputs
+            if gone.intersection(record.inputs):
+                gone.add(other)
+        return self.model_copy(update={"stages": {k: r for k, r in self.stages.items() if k not in gone}})
+
+    def with_stage(self, key: str, record: StageRecord) -> "Manifest":
+        """The manifest with a stage noted last."""
+        return self.model_copy(update={"stages": {**self.without(key).stages, key: record}})
 
 
 class Progress(_Stored):
@@ -105,7 +122,9 @@ class Corpus:
 
     @classmethod
     def create(cls, path: Path) -> "Corpus":
-        """The corpus at a path, made if absent. A folder that holds other things is refused (InputError)."""
+        """The corpus at a path, made if absent. A file, or a folder of other things, is refused (InputError)."""
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file, not a corpus", "name a new folder")
         if path.is_dir() and any(path.iterdir()) and not any((path / n).exists() for n in ("recipe.yaml", ".lock")):
             raise InputError(f"{path} is not a corpus and not empty", "name a new folder")
         with _writing(path):
@@ -146,24 +165,31 @@ class Corpus:
         with _writing(self.path):
             handle = open(self.path / ".lock", "a+")  # noqa: SIM115 (only its opening is "writing")
         with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            for _ in range(LOCK_TRIES):  # a reader that asks `is_locked` holds it for an instant
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(LOCK_WAIT_S)
+            else:
                 raise CorpusError(
                     f"{self.path} is being written by another process",
                     f"`plugdata status {self.path}` shows how far it is",
-                ) from None
+                )
             yield
 
     def is_locked(self) -> bool:
-        """Whether a writer is alive."""
+        """Whether a writer is alive. Any number of readers may ask at a time."""
         try:
-            with open(self.path / ".lock") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _reading(self.path / ".lock"):
+                handle = open(self.path / ".lock")  # noqa: SIM115 (only its opening is "reading")
         except FileNotFoundError:
             return False
-        except BlockingIOError:
-            return True
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
         return False
 
     def manifest(self) -> Manifest | None:
@@ -195,7 +221,8 @@ class Corpus:
         """The rows of a finished stage, `BATCH` at a time."""
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(self.part(stage, lang)) as file:
+        path = self.part(stage, lang)
+        with _reading(path), pq.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH):
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)
@@ -203,7 +230,9 @@ class Corpus:
 
     def rows(self, stage: str, lang: str | None = None) -> pl.DataFrame:
         """All rows of a finished stage."""
-        return pl.read_parquet(self.part(stage, lang))
+        path = self.part(stage, lang)
+        with _reading(path):
+            return pl.read_parquet(path)
 
     def write(
         self,
@@ -266,15 +295,18 @@ class _Tally:
 
 
 class _Census:
-    """How many rows, and which: a sum of hashes that no order changes and a lost or exchanged row does."""
+    """How many rows, and which: a sum over ids and ordinals that no order changes and a lost or exchanged row does.
+
+    Of 60 bits of each id, which is a hash already: a library's own row hash may change with its next release.
+    """
 
     def __init__(self) -> None:
         self.n = self.total = 0
 
     def add(self, frame: pl.DataFrame) -> None:
         self.n += frame.height
-        hashes = frame.select(pl.struct("id", "ordinal").hash(seed=0).alias("hash"))["hash"]
-        self.total = (self.total + int(hashes.cast(pl.Int128).sum() or 0)) % 2**64
+        of_id = pl.col("id").str.slice(len("b2:"), 15).str.to_integer(base=16).cast(pl.Int128)
+        self.total = (self.total + int(frame.select((of_id * (pl.col("ordinal") + 1)).sum()).item())) % 2**64
 
     def __str__(self) -> str:
         return f"{self.n}:{self.total:016x}"
@@ -303,7 +335,22 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or path
-        raise CorpusError(f"cannot write {where}: {error.strerror}", "answers so far are kept") from error
+        raise CorpusError(f"cannot write {where}: {error.strerror or error}", "is it full or read-only?") from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what makes a file of ours unreadable into a CorpusError that names it. A missing file stays one."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        what = str(error).splitlines()[0]
+        raise CorpusError(
+            f"{path} cannot be read: {what}",
+            "damaged, or of another release; rows and manifest are made anew from the ledger if you delete them",
+        ) from error
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -311,9 +358,7 @@ M = TypeVar("M", bound=BaseModel)
 
 def _load(path: Path, model: type[M]) -> M | None:
     try:
-        return model.model_validate_json(path.read_text())
+        with _reading(path):
+            return model.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (ValidationError, json.JSONDecodeError) as error:
-        what = str(error).splitlines()[0]
-        raise CorpusError(f"{path} cannot be read ({what})", "was it made by another release?") from error

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 
 from plugdata import recipe as recipes
 from plugdata import stages
+from plugdata.calls import client
 from plugdata.calls.dispatch import Tally, dispatch
 from plugdata.calls.ledger import Ledger
 from plugdata.corpus import Corpus, Manifest, Progress, StageRecord, stage_key
 from plugdata.errors import InputError, PartialError
 from plugdata.publish import dist, hub
 from plugdata.recipe import Model, Recipe
-from plugdata.rows import Status, tagged_hash
+from plugdata.rows import CONTRACTS, Status, tagged_hash
 from plugdata.stages import Step
 
-STAGES = ("source", "screen", "translate", "pair", "measure", "filter", "dedup", "dist")
+STAGES = (*CONTRACTS, "dist")
 PROGRESS_EVERY_S = 0.5
 """How often progress.json is rewritten: about as often as a person sees a number change."""
 
@@ -40,37 +41,47 @@ SILENT = Watch()
 def run(recipe: Recipe, *, first: str = "source", until: str = "dist", watch: Watch = SILENT) -> Corpus:
     """The corpus of a recipe, brought up to date from stage `first` to stage `until`; what is fresh is passed over.
 
-    Raises PartialError, after doing all that can be done, if rows failed for passing reasons: a rerun asks for them
-    again. Other errors leave every finished stage and every committed answer in place.
+    Raises PartialError, after doing all that can be done, if translate was among the stages and rows failed for
+    passing reasons: a rerun asks for them again. Other errors leave every finished stage and every committed answer
+    in place, and the corpus's recipe.yaml as it was.
     """
     corpus = Corpus.create(recipe.corpus) if first == "source" else Corpus.open(recipe.corpus)
     with corpus.lock():
+        asked = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
         conductor = _Conductor(corpus, recipe, watch)
-        if first == "source":
+        if "source" in asked:
             conductor.bind()
+        if not corpus.recipe.is_file():
+            corpus.write_text("recipe.yaml", recipes.dump(recipe))
+        if "translate" in asked:
+            conductor.check_access()
+        for stage in asked:
+            if stage == "dist" and "translate" in asked and not conductor.n_kept():
+                conductor.raise_if_failed()
+            conductor.bring_up(stage)
         corpus.write_text("recipe.yaml", recipes.dump(recipe))
-        try:
-            for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
-                conductor.bring_up(stage)
-        finally:
-            corpus.write_progress(None)
-        conductor.raise_if_partial()
+        corpus.write_progress(None)
+        if "translate" in asked:
+            conductor.raise_if_failed()
     return corpus
 
 
-def push(
-    corpus: Corpus, repo: str | None, *, public: bool = False, create_pr: bool = False, watch: Watch = SILENT
-) -> hub.Pushed:
-    """dist/ of a corpus on the Hub, in one commit, loaded back with a fresh cache and compared.
+def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch: Watch = SILENT) -> hub.Pushed:
+    """The corpus of a recipe on the Hub: dist/ built anew from its translations, checked, uploaded in one commit,
+    loaded back with a fresh cache and compared.
 
-    Raises InputError without a repo, CorpusError if dist/ does not read back from disk, HubError for a refusal.
+    Raises InputError where the recipe names no repo, CorpusError if dist/ does not read back from disk, HubError for
+    a refusal.
     """
-    if repo is None:
+    if recipe.publish.repo is None:
         raise InputError("no repo to push to", "give --repo ORG/NAME, or `publish.repo` in the recipe")
+    corpus = run(recipe, first="pair", watch=watch)
     with corpus.lock():
         dist.check(corpus.dist)
-        pushed = hub.push(corpus.dist, repo, public=public, create_pr=create_pr, token=None, say=watch.say)
-        hub.verify(corpus.dist, repo, pushed.commit, token=None)
+        pushed = hub.push(
+            corpus.dist, recipe.publish.repo, public=public, create_pr=create_pr, token=None, say=watch.say
+        )
+        hub.verify(corpus.dist, recipe.publish.repo, pushed.commit, token=None)
     return pushed
 
 
@@ -81,12 +92,45 @@ class _Conductor:
         self.corpus = corpus
         self.recipe = recipe
         self.watch = watch
-        self.manifest = corpus.manifest() or Manifest(pivot=recipe.pivot, sources=stages.source_records(recipe))
+        self.manifest = corpus.manifest() or Manifest(pivot=recipe.pivot, sources=())
+        self._progress_at = 0.0
         if self.manifest.pivot != recipe.pivot:
             raise InputError(
                 f"{corpus.path} is bound to the pivot {self.manifest.pivot!r}, the recipe says {recipe.pivot!r}",
                 "name another corpus",
             )
+
+    def bind(self) -> None:
+        """Bind the corpus to its sources, or see that it is still made from those it was begun with."""
+        records = stages.source_records(self.recipe)
+        bound = self.manifest.sources
+        if bound and [record.digest for record in records] != [record.digest for record in bound]:
+            names = " + ".join(record.name for record in bound)
+            raise InputError(
+                f"{self.corpus.path} is bound to other sources: it was made from {names}, and their content differs",
+                "name another corpus, or bring the old sources back",
+            )
+        self.manifest = self.manifest.model_copy(update={"sources": records})
+
+    def check_access(self) -> None:
+        """See that there is a model, and a key for it, before work is done; not where nothing may be left to ask."""
+        if not any(key.startswith("translate/") for key in self.manifest.stages):
+            client.key(self._model())
+
+    def n_kept(self) -> int:
+        """Rows kept in all languages, by the last row stage."""
+        return sum(self.manifest.stages[stage_key("dedup", lang)].counts.kept for lang in self.recipe.languages)
+
+    def raise_if_failed(self) -> None:
+        """Raise PartialError if calls of some rows failed."""
+        failed = {
+            lang: n
+            for lang in self.recipe.languages
+            if (n := self.manifest.stages[stage_key("translate", lang)].counts.taken(Status.FAILED))
+        }
+        if failed:
+            told = ", ".join(f"{n} in {lang}" for lang, n in failed.items())
+            raise PartialError(f"rows whose calls failed: {told}", "the same command again asks for these alone")
 
     def bring_up(self, stage: str) -> None:
         """Write a stage, for every language where it has one, unless it is fresh."""
@@ -112,29 +156,6 @@ class _Conductor:
             if not self._is_fresh(step):
                 self._write(step)
 
-    def raise_if_partial(self) -> None:
-        failed = {
-            lang: n
-            for lang in self.recipe.languages
-            if (record := self.manifest.stages.get(stage_key("translate", lang)))
-            and (n := record.counts.taken(Status.FAILED))
-        }
-        if failed:
-            told = ", ".join(f"{n} in {lang}" for lang, n in failed.items())
-            raise PartialError(f"rows whose calls failed: {told}", "the same command again asks for these alone")
-
-    def bind(self) -> None:
-        """See that the corpus is still made from the sources it was begun with."""
-        records = stages.source_records(self.recipe)
-        bound = self.manifest.sources
-        if [record.digest for record in records] != [record.digest for record in bound]:
-            names = " + ".join(record.name for record in bound)
-            raise InputError(
-                f"{self.corpus.path} is bound to other sources: it was made from {names}, and their content differs",
-                "name another corpus, or bring the old sources back",
-            )
-        self.manifest = self.manifest.model_copy(update={"sources": records})
-
     def _translate(self) -> None:
         model = self._model()
         translation = stages.Translation(self.corpus, self.recipe, model)
@@ -152,10 +173,13 @@ class _Conductor:
                 Progress(stage="translate", total=total, started_at=started_at, updated_at=time.time(), **counts)
             )
 
+        tell(Tally())
         with Ledger(self.corpus.ledger) as ledger:
             jobs = translation.jobs(stale)
             with stages.serving(model, self.watch.say) as endpoint:
-                tally = dispatch(jobs, endpoint, translation.served_as, ledger, self.recipe.translate.retries, tell)
+                tally = dispatch(
+                    jobs, endpoint, translation.served_as, ledger, self.recipe.translate.retries, tell, self.watch.say
+                )
             self.watch.say(f"translate: {tally.done} rows, {tally.calls} calls, {tally.retries} retries")
             for lang in stale:
                 self._write(translation.step(lang, ledger))
@@ -175,9 +199,17 @@ class _Conductor:
             )
         return self.recipe.models[0]
 
+    def _input(self, key: str) -> StageRecord:
+        if key in self.manifest.stages:
+            return self.manifest.stages[key]
+        stage, _, lang = key.partition("/")
+        raise InputError(
+            f"{self.corpus.path} lacks the stage {stage}{f' in {lang}' if lang else ''}",
+            "it was not finished, or its source grew: bring it up with `plugdata run` or `plugdata translate`",
+        )
+
     def _digest(self, step: Step) -> str:
-        inputs = [self.manifest.stages[key].output for key in step.inputs]
-        return tagged_hash([step.stage, step.version, step.settings, inputs])
+        return tagged_hash([step.stage, step.version, step.settings, [self._input(key).output for key in step.inputs]])
 
     def _is_fresh(self, step: Step, *, retry_failed: bool = False) -> bool:
         record = self.manifest.stages.get(step.key)
@@ -186,18 +218,20 @@ class _Conductor:
         return record.digest == self._digest(step) and not (retry_failed and record.counts.taken(Status.FAILED))
 
     def _write(self, step: Step) -> None:
-        census = self.manifest.stages[step.inputs[0]].census if step.inputs else None
+        """Write a stage's rows, then note it. What was made from its old rows is forgotten before they are replaced."""
+        digest = self._digest(step)
+        census = self._input(step.inputs[0]).census if step.inputs else None
+        self.manifest = self.manifest.without(step.key)
+        self.corpus.write_manifest(self.manifest)
         written = self.corpus.write(step.stage, step.lang, step.frames(), step.contract, census)
-        record = StageRecord(digest=self._digest(step), **written._asdict())
-        self.manifest = self.manifest.model_copy(update={"stages": {**self.manifest.stages, step.key: record}})
+        record = StageRecord(inputs=step.inputs, digest=digest, **written._asdict())
+        self.manifest = self.manifest.with_stage(step.key, record)
         self.corpus.write_manifest(self.manifest)
         counts = record.counts
         self.watch.say(f"{step.key}: {counts.rows} rows, {counts.kept} kept, {counts.taken()} taken out")
 
-    _last_progress = 0.0
-
     def _progress(self, progress: Progress) -> None:
         self.watch.show(progress)
-        if progress.updated_at - self._last_progress >= PROGRESS_EVERY_S:
-            self._last_progress = progress.updated_at
+        if progress.updated_at - self._progress_at >= PROGRESS_EVERY_S:
+            self._progress_at = progress.updated_at
             self.corpus.write_progress(progress)

@@ -137,6 +137,21 @@ DEDUP: dict[str, pl.DataType] = {
 }
 
 
+CONTRACTS: dict[str, dict[str, pl.DataType]] = {
+    "source": SOURCE,
+    "screen": SCREEN,
+    "translate": TRANSLATE,
+    "pair": PAIR,
+    "measure": MEASURE,
+    "filter": FILTER,
+    "dedup": DEDUP,
+}
+"""The columns of each stage's rows, in the order of the stages."""
+
+SHARED = ("source", "screen")
+"""The stages whose rows are the same for every language."""
+
+
 def row_id(instruction: str, input: str, response: str, system: str | None = None) -> str:
     """The id of a row: tagged 128-bit BLAKE2b of its texts (NFC, edges stripped) as canonical JSON.
 

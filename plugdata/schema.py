@@ -25,16 +25,7 @@ def text(name: str) -> str:
 
 def _rows() -> dict[str, Any]:
     """The rows of every stage, one definition each, as they lie in rows/STAGE/."""
-    contracts = {
-        "source": rows.SOURCE,
-        "screen": rows.SCREEN,
-        "translate": rows.TRANSLATE,
-        "pair": rows.PAIR,
-        "measure": rows.MEASURE,
-        "filter": rows.FILTER,
-        "dedup": rows.DEDUP,
-    }
-    stages = {stage: _row(contract) for stage, contract in contracts.items()}
+    stages = {stage: _row(contract) for stage, contract in rows.CONTRACTS.items()}
     return {"$defs": stages, "anyOf": [{"$ref": f"#/$defs/{stage}"} for stage in stages]}
 
 

@@ -17,6 +17,7 @@ import polars as pl
 
 from plugdata import __version__, assets, languages, licenses, pair, rows, sources
 from plugdata import recipe as recipes
+from plugdata.calls import local
 from plugdata.calls.dispatch import Job, Missing, replay
 from plugdata.calls.ledger import Ledger
 from plugdata.checks import lid
@@ -212,7 +213,7 @@ def deduplicated(corpus: Corpus, recipe: Recipe) -> list[Step]:
 def publish(corpus: Corpus, recipe: Recipe, manifest: Manifest) -> dist.Built:
     """dist/, built from the rows that are kept and from what ledger and manifest tell of them."""
     with Ledger(corpus.ledger, read_only=True) as ledger:
-        uses = [use for use in ledger.uses() if use.lang in recipe.languages]
+        uses = [use for use in ledger.counts() if use.lang in recipe.languages]
     by_model = {model: [use for use in uses if use.model == model] for model in dict.fromkeys(u.model for u in uses)}
     facts = Facts(
         pivot=recipe.pivot,
@@ -243,7 +244,7 @@ def served_as(model: Model) -> str:
     if model.model != "local":
         return model.model
     known = WEIGHTS.get(model.weights)
-    return f"sha256:{known.sha256 if known else _sha256(Path(str(model.weights)))}"
+    return f"sha256:{known.sha256}" if known else local.served_as(Path(str(model.weights)))
 
 
 @contextmanager
@@ -252,8 +253,6 @@ def serving(model: Model, say: Say) -> Iterator[Model]:
     if model.model != "local":
         yield model
         return
-    from plugdata.calls import local
-
     known = WEIGHTS.get(model.weights)
     path = assets.fetch(known, say=say) if known else Path(str(model.weights))
     slots = model.limits.concurrency

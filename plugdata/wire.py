@@ -61,11 +61,16 @@ class Answer:
 
 
 def read_answer(body: str) -> Answer:
-    """The Answer in a response body. Raises ValueError for a body that is not a chat completion or holds no choice.
+    """The Answer in a response body: always well-typed text and numbers, whatever a server put there.
 
+    Raises ValueError for a body that is not a chat completion. What does not raise once never raises again, so that
+    an answer that was committed can always be read. Text parts of a list are joined, lone surrogates become U+FFFD.
     A 400 that speaks of the text itself (content filter, context length) is a body too: see calls/retry.py.
     """
-    data = json.loads(body)
+    try:
+        data = json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")
     if isinstance(fault := data.get("plugdata_fault"), str):
@@ -76,13 +81,25 @@ def read_answer(body: str) -> Answer:
     message = choices[0].get("message")
     if not isinstance(message, dict):
         raise ValueError("a choice without a message")
-    usage = data.get("usage") or {}
+    finish_reason = choices[0].get("finish_reason")
+    usage = data.get("usage")
     return Answer(
-        text=message.get("content") or "",
-        finish_reason=choices[0].get("finish_reason"),
-        prompt_tokens=usage.get("prompt_tokens"),
-        completion_tokens=usage.get("completion_tokens"),
+        text=_text(message.get("content")),
+        finish_reason=finish_reason if isinstance(finish_reason, str) else None,
+        prompt_tokens=_count(usage, "prompt_tokens"),
+        completion_tokens=_count(usage, "completion_tokens"),
     )
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        content = "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+    return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(content, str) else ""
+
+
+def _count(usage: Any, name: str) -> int | None:
+    n = usage.get(name) if isinstance(usage, dict) else None
+    return n if isinstance(n, int) and 0 <= n < 2**53 else None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Calls against a real loopback server: every fault gets its treatment, and no answer is lost or asked for twice."""
 
+import asyncio
 import json
 import socket
 import sqlite3
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from plugdata import languages
-from plugdata.calls import retry
+from plugdata.calls import client, retry
 from plugdata.calls.dispatch import Missing, Tally, dispatch, replay
 from plugdata.calls.ledger import Ledger
 from plugdata.errors import AuthError, CallError, CorpusError, EndpointError, ModelNotFound, QuotaExhausted
@@ -52,7 +53,7 @@ def _ask(
     server: LlmServer, ledger: Ledger, rows: list[dict[str, Any]], retries: int = 3, concurrency: int = 4
 ) -> Tally:
     jobs = ((row, TASK) for row in rows)
-    return dispatch(jobs, _model(server, concurrency), "test", ledger, retries, lambda tally: None)
+    return dispatch(jobs, _model(server, concurrency), "test", ledger, retries, lambda tally: None, print)
 
 
 def _outcome(row: dict[str, Any], ledger: Ledger) -> Outcome:
@@ -184,6 +185,71 @@ def test_a_fault_of_the_text_or_the_answer_is_paid_once(ledger: Ledger, fault: F
     assert [_outcome(row, ledger).reason for row in rows] == [None, None, None, reason, None, None]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": [{"type": "text", "text": "한 글"}, {"type": "image"}, 7]},
+        {"content": "\ud83d"},
+        {"content": None, "tool_calls": []},
+        {"content": {"text": "x"}},
+    ],
+    ids=["parts", "surrogate", "null", "object"],
+)
+def test_an_odd_but_legal_answer_is_committed_and_can_always_be_read(ledger: Ledger, message: dict[str, Any]) -> None:
+    usage = {"prompt_tokens": 10**30, "completion_tokens": "many"}
+    body = {"choices": [{"message": message, "finish_reason": {"odd": True}}], "usage": usage}
+    odd = llm.when(lambda request: "Name 2 " in request.text, llm.always(llm.Reply(200, json.dumps(body).encode())))
+    rows = _rows(4)
+    with LlmServer(faults=[odd]) as server:
+        assert _ask(server, ledger, rows).calls == 4
+        assert _ask(server, ledger, rows).calls == 0
+    assert [_outcome(row, ledger).reason for row in rows] == [None, Reason.TRUNCATED, None, None]
+
+
+def test_an_error_of_ours_lets_the_calls_in_flight_be_committed(ledger: Ledger) -> None:
+    def jobs() -> Iterator[tuple[dict[str, Any], Any]]:
+        yield from ((row, TASK) for row in _rows(6))
+        raise LookupError("the rows cannot be read")
+
+    with LlmServer(latency_s=0.05) as server:
+        with pytest.raises(LookupError):
+            dispatch(jobs(), _model(server), "test", ledger, 3, lambda tally: None, print)
+        n_sent = len(server.requests)
+        assert n_sent >= 4
+        assert _ask(server, ledger, _rows(6)).calls == 6 - n_sent
+
+
+def test_a_slow_first_answer_and_a_dropped_connection_are_no_unreachable_endpoint(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "REACH_S", 0.1)
+    with LlmServer(faults=[llm.first(2, llm.dropped())], latency_s=0.3) as server:
+        assert _ask(server, ledger, _rows(3)).failed == 0
+
+
+def test_a_key_that_cannot_be_sent_is_refused_unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(model="m", base_url="https://api.example.com/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\n")
+    assert client.key(model) == "sk-secret"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-sécret")
+    with pytest.raises(AuthError, match="OPENAI_API_KEY holds characters") as caught:
+        client.key(model)
+    assert "cret" not in str(caught.value)
+
+
+def test_a_wait_beyond_patience_stops_the_run(ledger: Ledger) -> None:
+    with LlmServer(faults=[llm.rate_limited(retry_after_s=3600)]) as server, pytest.raises(QuotaExhausted):
+        _ask(server, ledger, _rows(2))
+
+
+def test_it_works_inside_a_running_event_loop(ledger: Ledger) -> None:
+    async def notebook(server: LlmServer) -> int:
+        return _ask(server, ledger, _rows(3)).calls
+
+    with LlmServer() as server:
+        assert asyncio.run(notebook(server)) == 3
+
+
 def test_text_outside_the_tags_is_ignored(ledger: Ledger) -> None:
     with LlmServer(faults=[llm.chatter()]) as server:
         _ask(server, ledger, _rows(2))
@@ -196,14 +262,14 @@ def test_an_endpoint_that_nobody_listens_on_stops_the_run(ledger: Ledger, monkey
         taken.bind(("127.0.0.1", 0))
         model = Model(model="m", base_url=f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
         with pytest.raises(EndpointError, match="cannot be reached"):
-            dispatch([(_rows(1)[0], TASK)], model, "m", ledger, 3, lambda tally: None)
+            dispatch([(_rows(1)[0], TASK)], model, "m", ledger, 3, lambda tally: None, print)
 
 
 def test_a_key_is_needed_elsewhere_than_on_this_machine(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_KEY", raising=False)
     model = Model(model="m", base_url="https://api.example.com/v1", api_key_env="SOME_KEY")
     with pytest.raises(AuthError, match="SOME_KEY is empty"):
-        dispatch([], model, "m", ledger, 3, lambda tally: None)
+        dispatch([], model, "m", ledger, 3, lambda tally: None, print)
 
 
 def test_no_more_requests_are_in_flight_than_allowed(ledger: Ledger) -> None:
@@ -216,7 +282,7 @@ def test_requests_a_minute_hold_in_every_window(ledger: Ledger, monkeypatch: pyt
     monkeypatch.setattr("plugdata.calls.limiter.WINDOW_S", 0.3)
     with LlmServer(faults=[llm.sliding_window(10, 0.25)]) as server:
         model = _model(server).model_copy(update={"limits": _model(server).limits.model_copy(update={"rpm": 10})})
-        dispatch(((row, TASK) for row in _rows(35)), model, "test", ledger, 3, lambda tally: None)
+        dispatch(((row, TASK) for row in _rows(35)), model, "test", ledger, 3, lambda tally: None, print)
         assert [request.status for request in server.requests] == [200] * 35
 
 

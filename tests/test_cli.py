@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from plugdata import cli
+from plugdata import recipe as recipes
 from plugdata.calls import retry
 from plugdata.corpus import Corpus
 from tests.servers import llm
@@ -40,6 +41,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     return _Run(monkeypatch, capsys)
 
 
+HERE = ["--model", "m", "--base-url", "http://127.0.0.1:9/v1"]
+
+
 class _Run:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
@@ -58,7 +62,7 @@ def test_translate_pair_filter_dedup_one_by_one(run: _Run, tmp_path: Path) -> No
         asked = ["--to", "ko,es", "--model", "m", "--base-url", server.base_url]
         code, out, err = run("translate", _source(tmp_path), "corpus", *asked)
         assert (code, len(server.requests)) == (0, 10)
-    assert "5 (100 %)" in out
+    assert "100 %" in out
     assert "translate: 10 rows, 10 calls, 0 retries" in err
     for command in ("pair", "filter", "dedup"):
         code, out, _ = run(command, "corpus", "-q")
@@ -80,6 +84,34 @@ def test_set_moves_a_threshold_of_a_corpus_and_is_remembered(run: _Run, tmp_path
     assert json.loads(run("status", "corpus", "--json")[1])["kept"] == {"ko": 0}
 
 
+def test_translating_again_adds_to_what_the_corpus_has(run: _Run, tmp_path: Path) -> None:
+    with LlmServer() as server:
+        here = ["--model", "m", "--base-url", server.base_url]
+        run("translate", _source(tmp_path), "corpus", "--to", "ko", "--license", "mit", *here)
+        run("filter", "corpus", "--set", "filter.lid.min=0.3")
+        assert run("translate", _source(tmp_path), "corpus", "--to", "es")[0] == 0
+        assert len(server.requests) == 10
+    recipe = recipes.load(tmp_path / "corpus" / "recipe.yaml")
+    assert (recipe.languages, recipe.filter.lid.min, recipe.sources[0].license) == (("ko", "es"), 0.3, "mit")
+
+
+def test_what_is_asked_of_a_corpus_too_early_or_of_a_damaged_one(run: _Run, tmp_path: Path) -> None:
+    with LlmServer(faults=[llm.quota_exhausted()]) as server:
+        here = ["--to", "ko", "--model", "m", "--base-url", server.base_url]
+        assert run("translate", _source(tmp_path), "corpus", *here)[0] == 3
+        for command in ("pair", "filter", "dedup"):
+            code, _, err = run(command, "corpus")
+            assert (code, "lacks the stage translate in ko" in err) == (2, True)
+        code, out, _ = run("status", "corpus")
+        assert "interrupted: the same command resumes" in out
+        assert run("sample", "corpus", "--reason", "bogus")[0] == 2
+        server.faults = []
+        assert run("translate", _source(tmp_path), "corpus", *here)[0] == 0
+    (tmp_path / "corpus/rows/translate/ko/part-00000.parquet").write_bytes(b"not parquet")
+    code, _, err = run("pair", "corpus")
+    assert (code, "cannot be read" in err, "Traceback" in err) == (1, True, False)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "where", "what_next"),
     [
@@ -91,7 +123,7 @@ def test_set_moves_a_threshold_of_a_corpus_and_is_remembered(run: _Run, tmp_path
             "did you mean 'ko'",
         ),
         (
-            ["translate", "alpaca.json", "c", "--to", "ko", "--map", "response=outptu", "--model", "m"],
+            ["translate", "alpaca.json", "c", "--to", "ko", "--map", "response=outptu", *HERE],
             2,
             "outptu",
             "output",
@@ -105,6 +137,13 @@ def test_set_moves_a_threshold_of_a_corpus_and_is_remembered(run: _Run, tmp_path
             "'mn'",
             "'min'",
         ),
+        (
+            ["translate", "absent/x", "c", "--to", "ko", *HERE, "--base-url", "127.0.0.1:8"],
+            2,
+            "127.0.0.1:8",
+            "http(s) URL",
+        ),
+        (["translate", "alpaca.json", "alpaca.json", "--to", "ko", *HERE], 2, "is a file", "new folder"),
         (["run", "absent.yaml"], 2, "absent.yaml", "recipe file"),
         (["status", "absent"], 2, "absent does not exist", "makes one"),
         (["filter", "."], 2, "is not a corpus", "makes one"),
@@ -156,7 +195,6 @@ def test_status_tells_what_a_run_is_at_while_it_is_at_it(run: _Run, tmp_path: Pa
     import threading
 
     from plugdata import pipeline
-    from plugdata import recipe as recipes
 
     with LlmServer(latency_s=0.3) as server:
         asked = recipes.resolve(

@@ -18,7 +18,7 @@ def _rows(n: int, start: int = 0) -> pl.DataFrame:
     ordinals = range(start, start + n)
     return pl.DataFrame(
         {
-            "id": [f"b2:{i}" for i in ordinals],
+            "id": [tagged_hash(i) for i in ordinals],
             "ordinal": ordinals,
             "status": ["kept"] * n,
             "stage": [None] * n,
@@ -65,7 +65,7 @@ def test_a_stage_that_does_not_give_back_its_rows_writes_nothing(corpus: Corpus,
     rows = {
         "lost": _rows(4),
         "doubled": pl.concat([_rows(5), _rows(1)]),
-        "exchanged": _rows(5).with_columns(id=pl.col("id").replace("b2:3", "b2:x")),
+        "exchanged": _rows(5).with_columns(id=pl.col("id").replace(tagged_hash(3), tagged_hash(99))),
     }[damage]
     with pytest.raises(FunnelError):
         corpus.write("pair", "ko", [rows], CONTRACT, census=before.census)

@@ -18,8 +18,9 @@ TOPICS = ["an old bridge", "a quiet garden", "the night train", "an island marke
 UPLOAD = """
 import sys
 from huggingface_hub import HfApi
-HfApi().create_repo("tester/alpaca", repo_type="dataset")
-HfApi().upload_file(path_or_fileobj=sys.argv[1], path_in_repo="train.jsonl", repo_id="tester/alpaca", repo_type="dataset")
+there = {"repo_id": "tester/alpaca", "repo_type": "dataset"}
+HfApi().create_repo(**there)
+HfApi().upload_file(path_or_fileobj=sys.argv[1], path_in_repo="train.jsonl", **there)
 """
 LOAD = """
 import sys
@@ -78,7 +79,7 @@ def test_a_data_set_on_the_hub_becomes_a_corpus_on_the_hub(tmp_path: Path, hub: 
         assert (code, "tester/absent" in err, "Traceback" in err) == (2, True, False)
         code, out, err = person.plugdata("translate", "tester/alpaca", "corpus", *asked)
         assert code == 0, err
-        assert "6 (100 %)" in out
+        assert "100 %" in out
 
     code, _, err = person.plugdata("push", "corpus", "--repo", "tester/plug")
     assert (code, "licence" in err or "license" in err) == (4, True), err  # nobody said under which licence

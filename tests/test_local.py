@@ -69,6 +69,6 @@ def test_without_xllamacpp_the_error_names_the_extra(tmp_path: Path, monkeypatch
 
 
 def test_served_as_is_the_hash_of_the_weights(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"abc")
-    expected = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "model.gguf").write_bytes(b"GGUFabc")
+    expected = "sha256:23087cd7c7b269c4552f0bd250e0f42c736ae0387c17ce3c3a49c47bfdc763b8"
     assert served_as(tmp_path / "model.gguf") == expected

@@ -164,6 +164,60 @@ def test_an_empty_account_stops_the_run_and_a_rerun_resumes(tmp_path: Path) -> N
         assert len(server.requests) == 16 + refused
 
 
+def test_what_was_made_from_fewer_rows_is_forgotten_when_the_source_grows(tmp_path: Path) -> None:
+    with LlmServer() as server:
+        corpus = pipeline.run(_recipe(tmp_path, server, limit=3), until="dedup")
+        server.faults = [llm.quota_exhausted()]
+        with pytest.raises(QuotaExhausted):
+            pipeline.run(_recipe(tmp_path, server))
+        assert stats.state(corpus).funnel.rows == {"all": 8}
+        with pytest.raises(InputError, match="lacks the stage translate"):
+            pipeline.run(_recipe(tmp_path, server), first="pair")
+        server.faults = []
+        pipeline.run(_recipe(tmp_path, server))
+    assert stats.state(corpus).funnel.rows == {"ko": 8, "es": 8}
+
+
+def test_a_stage_that_is_cut_off_before_it_is_noted_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with LlmServer() as server:
+        corpus = pipeline.run(_recipe(tmp_path, server, limit=3))
+        write = Corpus.write
+
+        def cut_off(*args: Any, **kwargs: Any) -> Any:
+            write(*args, **kwargs)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Corpus, "write", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(_recipe(tmp_path, server))
+        monkeypatch.setattr(Corpus, "write", write)
+        pipeline.run(_recipe(tmp_path, server, limit=3))
+        assert len(server.requests) == 6
+    assert _kept(corpus) == {"ko": 3, "es": 3}
+
+
+def test_a_run_that_fails_leaves_the_corpus_its_recipe(tmp_path: Path) -> None:
+    with LlmServer() as server:
+        corpus = pipeline.run(_recipe(tmp_path, server, languages=["ko"]))
+        before = corpus.recipe.read_text()
+        with pytest.raises(InputError, match="lacks the stage translate in fr"):
+            pipeline.run(_recipe(tmp_path, server, languages=["ko", "fr"]), first="pair")
+    assert corpus.recipe.read_text() == before
+
+
+def test_when_every_call_fails_the_run_is_partial_not_refused(tmp_path: Path) -> None:
+    with LlmServer(faults=[llm.server_error()]) as server, pytest.raises(PartialError, match="8 in ko, 8 in es"):
+        pipeline.run(_recipe(tmp_path, server))
+
+
+def test_failed_rows_do_not_keep_the_others_from_the_later_stages(tmp_path: Path) -> None:
+    with LlmServer(faults=[llm.when(lambda request: "the 2th kind" in request.text, llm.server_error())]) as server:
+        with pytest.raises(PartialError):
+            pipeline.run(_recipe(tmp_path, server))
+        pipeline.run(_recipe(tmp_path, server), first="pair")  # as `push` does
+    assert _kept(Corpus(tmp_path / "corpus")) == {"ko": 7, "es": 7}
+
+
 def test_a_corpus_stays_bound_to_its_sources_and_pivot(tmp_path: Path) -> None:
     with LlmServer() as server:
         pipeline.run(_recipe(tmp_path, server), until="screen")
@@ -185,7 +239,7 @@ def test_every_row_is_accounted_for_in_every_stage(tmp_path: Path) -> None:
         source.write_text(source.read_text() + "not json\n" + source.read_text().splitlines()[0] + "\n")
         corpus = pipeline.run(recipe)
     funnel = stats.state(corpus).funnel
-    assert funnel.rows == 32
+    assert funnel.rows == {"ko": 32, "es": 32}
     for lang in ("ko", "es"):
         assert funnel.kept[lang] + sum(line.n.get(lang, 0) for line in funnel.lines) == 32
         for stage in ("translate", "pair", "measure", "filter", "dedup"):

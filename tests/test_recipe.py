@@ -67,6 +67,12 @@ filter:
         (GOOD.replace("path: rows.jsonl", "path: rows.jsonl, id: a/b"), "give either `id`"),
         (GOOD.replace("[ko, sw]", "[]"), "languages"),
         (GOOD + "publish: {repo: nobody}\n", "publish.repo"),
+        (GOOD.replace("[ko, sw]", "ko"), "is not a list, e.g. [ko]"),
+        (GOOD.replace("http://127.0.0.1:1/v1", "localhost:8000/v1"), "not an http(s) URL"),
+        (GOOD.replace("model: m,", "model: m, params: {n: 2},"), "'n' is not a parameter to set here"),
+        (GOOD.replace("model: m,", "model: m, params: {since: 2024-01-01},"), "cannot be sent as JSON"),
+        (GOOD + "filter: {ratio: {band: [3, 1]}}\n", "the floor below the ceiling"),
+        ("", "is empty"),
     ],
 )
 def test_a_faulty_recipe_is_refused_in_a_line(tmp_path: Path, text: str, told: str) -> None:
@@ -78,6 +84,13 @@ def test_a_faulty_recipe_is_refused_in_a_line(tmp_path: Path, text: str, told: s
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="No such file"):
         recipes.load(tmp_path / "absent.yaml")
+
+
+def test_yaml_anchors_and_merge_keys_are_understood(tmp_path: Path) -> None:
+    text = GOOD + "filter: &f {lid: {min: 0.3}}\n"
+    assert (
+        _load(tmp_path, text.replace("filter: &f {", "filter: {<<: {length: {min_chars: 2}}, ")).filter.lid.min == 0.3
+    )
 
 
 def test_assignments_are_laid_over_the_file(tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ from plugdata.wire import Request, read_answer
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+CONNECT_S = 5.0
+"""Time to reach an endpoint: three lost packets' worth; the wait for its answer is `timeout_s`."""
+
 
 class Endpoint:
     """An endpoint and the model asked there."""
@@ -51,9 +54,23 @@ async def connect(model: Model) -> AsyncIterator[Endpoint]:
         yield Endpoint(client, model.model)
 
 
+def key(model: Model) -> str:
+    """The key for a model's endpoint. Raises AuthError where its variable lacks one that is needed or can be sent."""
+    found = os.environ.get(model.api_key_env, "").strip()
+    if not found and model.model != "local" and not is_loopback(urlsplit(_base_url(model) or "").hostname or ""):
+        raise AuthError(f"no key: {model.api_key_env} is empty", "set it, or name another variable in `api_key_env`")
+    if not (found.isascii() and found.isprintable()):
+        raise AuthError(f"{model.api_key_env} holds characters that no key has", "copy the key anew")
+    return found
+
+
+def _base_url(model: Model) -> str | None:
+    return model.base_url or os.environ.get("OPENAI_BASE_URL")
+
+
 def endpoint_name(model: Model) -> str:
     """What messages call an endpoint: its model and host, never a key."""
     if model.model == "local":
         return "the local model"
-    url = model.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+    url = _base_url(model) or "https://api.openai.com/v1"
     return f"{model.model} at {urlsplit(url).hostname}"

@@ -21,11 +21,13 @@ from typing import Any, NamedTuple
 from plugdata.calls import client, retry
 from plugdata.calls.ledger import Ledger, Stored
 from plugdata.calls.limiter import Limiter
-from plugdata.errors import PlugdataError
 from plugdata.recipe import Model
 from plugdata.wire import Answer, R, Request, Result, Task, read_answer
 
 Job = tuple[Mapping[str, Any], Task[Any]]
+
+WORTH_SAYING_S = 10.0
+"""A wait from which people are told what is waited for."""
 
 
 @dataclass
@@ -58,44 +60,72 @@ def replay(row: Mapping[str, Any], task: Task[R], ledger: Ledger, served_as: str
 
 
 def dispatch(
-    jobs: Iterable[Job], model: Model, served_as: str, ledger: Ledger, retries: int, tell: Callable[[Tally], None]
+    jobs: Iterable[Job],
+    model: Model,
+    served_as: str,
+    ledger: Ledger,
+    retries: int,
+    tell: Callable[[Tally], None],
+    say: Callable[[str], None],
 ) -> Tally:
     """Ask until every job has its Result or has failed; every answer is committed on the way.
 
-    Raises CallError (quota, auth, model, endpoint) or CorpusError (the ledger) after the calls in flight are
-    committed; KeyboardInterrupt likewise. Works inside a running event loop too (a notebook), which it blocks.
+    `tell` hears how far it is, `say` gets a line when something makes people wait. Raises CallError (quota, auth,
+    model, endpoint) or CorpusError (the ledger) after the calls in flight are committed; KeyboardInterrupt likewise.
+    Works inside a running event loop too (a notebook), which it blocks.
     """
-    work = _dispatch(jobs, model, served_as, ledger, retries, tell)
+    stopper: list[Callable[[], object]] = []
+    work = _dispatch(jobs, model, served_as, ledger, retries, tell, say, stopper)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
     with ThreadPoolExecutor(max_workers=1) as own_thread:
-        return own_thread.submit(asyncio.run, work).result()
+        running = own_thread.submit(asyncio.run, work)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            for stop in stopper:
+                stop()
+            raise
 
 
 async def _dispatch(
-    jobs: Iterable[Job], model: Model, served_as: str, ledger: Ledger, retries: int, tell: Callable[[Tally], None]
+    jobs: Iterable[Job],
+    model: Model,
+    served_as: str,
+    ledger: Ledger,
+    retries: int,
+    tell: Callable[[Tally], None],
+    say: Callable[[str], None],
+    stopper: list[Callable[[], object]],
 ) -> Tally:
     tally = Tally()
     queue = iter(jobs)
+    loop = asyncio.get_running_loop()
     async with client.connect(model) as endpoint:
-        caller = _Caller(endpoint, client.endpoint_name(model), model, served_as, ledger, retries)
+        caller = _Caller(endpoint, client.endpoint_name(model), model, served_as, ledger, retries, say)
+        stopper.append(lambda: loop.call_soon_threadsafe(caller.stop))
 
         async def work() -> None:
-            for row, task in queue:
-                if caller.stopping:
-                    return
-                if not await caller.complete(row, task):
-                    tally.failed += 1
-                tally.done += 1
-                tally.calls, tally.retries = caller.n_answered, caller.health.retries
-                tell(tally)
+            try:
+                for row, task in queue:
+                    if caller.stopping:
+                        return
+                    if not await caller.complete(row, task):
+                        tally.failed += 1
+                    tally.done += 1
+                    tally.calls, tally.retries = caller.n_answered, caller.health.retries
+                    tell(tally)
+            except Exception as error:  # whatever it is, the other workers' calls are paid and must be committed
+                caller.stop(error)
 
-        with _ctrl_c(caller.stop):
-            async with asyncio.TaskGroup() as group:
-                for _ in range(model.limits.concurrency):
-                    group.create_task(work())
+        def interrupted() -> None:
+            caller.stop()
+            say("interrupted: waiting for the calls in flight, which are paid; Ctrl-C again stops at once")
+
+        with _ctrl_c(interrupted):
+            await asyncio.gather(*(work() for _ in range(model.limits.concurrency)))
     ledger.flush()
     if caller.stopping:
         raise caller.cause or KeyboardInterrupt
@@ -106,36 +136,44 @@ class _Caller:
     """Answers requests: from the ledger, from a call in flight for the same key, or from the endpoint."""
 
     def __init__(
-        self, endpoint: client.Endpoint, name: str, model: Model, served_as: str, ledger: Ledger, retries: int
+        self,
+        endpoint: client.Endpoint,
+        name: str,
+        model: Model,
+        served_as: str,
+        ledger: Ledger,
+        retries: int,
+        say: Callable[[str], None],
     ) -> None:
         self._endpoint = endpoint
         self._served_as = served_as
         self._ledger = ledger
         self._retries = retries
-        self._limiter = Limiter(model.limits.rpm, model.limits.concurrency)
+        self._say = say
+        self._limiter = Limiter(model.limits.rpm, self._pause)
         self._in_flight: dict[str, asyncio.Future[str]] = {}
-        self.health = retry.Health(name, stopping=lambda: self.stopping)
-        self.stopping = False
-        self.cause: PlugdataError | None = None
+        self._stop = asyncio.Event()
+        self.health = retry.Health(name)
+        self.cause: Exception | None = None
         self.n_answered = 0
 
-    def stop(self, cause: PlugdataError | None = None) -> None:
-        """Start nothing new."""
-        self.stopping = True
-        self.cause = self.cause or cause
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def stop(self, cause: Exception | None = None) -> None:
+        """Send nothing new, and wake all that wait to."""
+        if not self.stopping:
+            self.cause = cause
+        self._stop.set()
 
     async def complete(self, row: Mapping[str, Any], task: Task[Any]) -> bool:
         """Whether the row's task has all its answers now."""
         answers: list[Answer] = []
         while isinstance(step := task(row, answers), Request):
-            if self.stopping:
-                return False
             try:
                 answers.append(read_answer(await self._body(step)))
-            except retry.CallFault:
-                return False
-            except PlugdataError as error:
-                self.stop(error)
+            except (retry.CallFault, retry.Stopped):
                 return False
         return True
 
@@ -157,16 +195,16 @@ class _Caller:
 
         async def send() -> str:
             nonlocal seconds
-            async with self._limiter.slot():
-                if self.stopping:
-                    raise retry.CallFault(retry.Fault.TIMEOUT, "the run is stopping")
-                sent_at = loop.time()
-                body = await self._endpoint.send(request)
-                seconds = loop.time() - sent_at
-                return body
+            await self._limiter.turn()
+            if self.stopping:
+                raise retry.Stopped
+            sent_at = loop.time()
+            body = await self._endpoint.send(request)
+            seconds = loop.time() - sent_at
+            return body
 
         try:
-            body = await retry.ask(send, self.health, self._retries, self._limiter.cool_down)
+            body = await retry.ask(send, self.health, self._retries, self._cool_down, self._pause)
         except retry.CallFault as fault:
             if fault.kind not in retry.OF_THE_TEXT:
                 self._ledger.note_error(key, fault.kind, str(fault), _now())
@@ -176,10 +214,23 @@ class _Caller:
         self.n_answered += 1
         return body
 
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, unless the run is stopping: then raise Stopped at once."""
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+        raise retry.Stopped
+
+    def _cool_down(self, seconds: float) -> None:
+        if seconds >= WORTH_SAYING_S:
+            self._say(f"{self.health.name}: rate limited, waiting {seconds:.0f} s")
+        self._limiter.cool_down(seconds)
+
 
 @contextmanager
 def _ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C calls `stop`; the second is asyncio's own and cancels. Only the main thread hears of it."""
+    """The first Ctrl-C calls `stop`; the second is Python's own. Only the main thread hears of it."""
     loop = asyncio.get_running_loop()
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -12,7 +12,6 @@ Knows nothing of rows or of what a text means.
 import asyncio
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ class Stored:
     answered_at: str
 
 
-class ModelUse(NamedTuple):
+class CallCount(NamedTuple):
     """What one model was asked under one prompt, for one language. Dates are UTC days."""
 
     model: str
@@ -75,50 +74,58 @@ class ModelUse(NamedTuple):
 
 
 class Ledger:
-    """An open ledger. Use as a context manager; one writer, in an event loop, and any number of readers."""
+    """An open ledger. Use as a context manager; one writer, in an event loop, and any number of readers.
+
+    Look-ups have a connection of their own, so that none waits for a commit.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         with self._telling():
-            if read_only:
-                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-            else:
+            if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=FULL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and not read_only:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-            elif version != SCHEMA_VERSION:
+                self._writer = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+                self._writer.execute("PRAGMA journal_mode=WAL")
+                self._writer.execute("PRAGMA synchronous=FULL")
+                if self._version(self._writer) == 0:
+                    self._writer.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+            self._reader = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
+            )
+            if (version := self._version(self._reader)) != SCHEMA_VERSION:
                 raise CorpusError(f"{path}: ledger schema {version}, this release reads {SCHEMA_VERSION}")
+        self._read_only = read_only
         self._pending: list[tuple[Stored, asyncio.Future[None]]] = []
         self._errors: list[tuple[str, str, str, str]] = []
         self._committer: asyncio.Task[None] | None = None
-        self._using = threading.Lock()  # the commit runs in a thread, on the same connection as the look-ups
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.flush()
-        self._db.close()
+        try:
+            self.flush()
+        finally:
+            self._reader.close()
+            if not self._read_only:
+                self._writer.close()
 
     def flush(self) -> None:
-        """Write the noted errors down."""
-        if self._errors:
-            self._commit([])
+        """Write down what waits for a commit: noted errors, and answers that an interrupt kept from theirs."""
+        if self._pending or self._errors:
+            waiting, self._pending = self._pending, []
+            self._commit([answer for answer, _ in waiting])
 
     def body(self, key: str) -> str | None:
         """The committed response body of a key, or None."""
-        with self._using, self._telling():
-            row = self._db.execute("SELECT body FROM answers WHERE key = ?", (key,)).fetchone()
+        with self._telling():
+            row = self._reader.execute("SELECT body FROM answers WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def last_error(self, key: str) -> tuple[str, str] | None:
         """(class, message) of the latest error of a key that was flushed, or None."""
-        with self._using, self._telling():
-            row = self._db.execute(
+        with self._telling():
+            row = self._reader.execute(
                 "SELECT class, message FROM errors WHERE key = ? ORDER BY rowid DESC LIMIT 1", (key,)
             ).fetchone()
         return None if row is None else (str(row[0]), str(row[1]))
@@ -135,41 +142,50 @@ class Ledger:
         """Note a transient error, for people and for `failed` rows; written with the next commit or flush."""
         self._errors.append((key, error_class, message, at))
 
-    def uses(self) -> list[ModelUse]:
+    def counts(self) -> list[CallCount]:
         """What was asked of whom, by model, prompt and language."""
-        with self._using, self._telling():
-            rows = self._db.execute(
+        with self._telling():
+            rows = self._reader.execute(
                 "SELECT model, prompt, lang, count(*), coalesce(sum(prompt_tokens), 0),"
                 " coalesce(sum(completion_tokens), 0), min(substr(answered_at, 1, 10)), max(substr(answered_at, 1, 10))"
                 " FROM answers GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
             ).fetchall()
-        return [ModelUse(*row) for row in rows]
+        return [CallCount(*row) for row in rows]
 
     async def _commit_pending(self) -> None:
         while self._pending:
             batch, self._pending = self._pending, []
+            error: Exception | None = None
             try:
                 await asyncio.to_thread(self._commit, [answer for answer, _ in batch])
-            except CorpusError as error:
-                for _, committed in batch:
-                    committed.set_exception(error)
-            else:
-                for _, committed in batch:
+            except Exception as fault:  # whatever it is, those who wait for this commit must hear of it
+                error = fault
+            for _, committed in batch:
+                if committed.done():
+                    continue
+                if error is None:
                     committed.set_result(None)
+                else:
+                    committed.set_exception(error)
 
     def _commit(self, answers: list[Stored]) -> None:
-        with self._using, self._telling():
-            errors, self._errors = self._errors, []
-            self._db.execute("BEGIN")
+        errors, self._errors = self._errors, []
+        with self._telling():
+            self._writer.execute("BEGIN")
             try:
-                self._db.executemany("INSERT INTO errors VALUES (?, ?, ?, ?)", errors)
-                self._db.executemany(
+                self._writer.executemany("INSERT INTO errors VALUES (?, ?, ?, ?)", errors)
+                self._writer.executemany(
                     "INSERT OR IGNORE INTO answers VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", map(_row, answers)
                 )
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                self._db.execute("ROLLBACK")
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
                 raise
+
+    @staticmethod
+    def _version(db: sqlite3.Connection) -> int:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

@@ -1,24 +1,24 @@
-"""When the next call may go: requests in flight, requests a minute, and an endpoint's cool-down.
+"""When the next call may go: requests a minute, and an endpoint's cool-down.
 
 The minute is a sliding window over the times of sending, not a clock minute, so no boundary lets two minutes' worth
-through at once. One limiter an endpoint. Knows nothing of what is sent.
+through at once. One limiter an endpoint. Knows nothing of what is sent; how many calls are in flight is the number of
+workers in dispatch.py.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 WINDOW_S = 60.0
 """A "minute" of requests a minute."""
 
 
 class Limiter:
-    """Holds calls back until the limits let them go. `rpm` None: no limit on requests a minute."""
+    """Holds calls back until they may go. `rpm` None: no limit. `pause` sleeps (s), and may raise to end the wait."""
 
-    def __init__(self, rpm: int | None, concurrency: int) -> None:
+    def __init__(self, rpm: int | None, pause: Callable[[float], Awaitable[None]]) -> None:
         self._rpm = rpm
-        self._in_flight = asyncio.Semaphore(concurrency)
+        self._pause = pause
         self._gate = asyncio.Lock()
         self._sent: deque[float] = deque()
         self._closed_until = 0.0
@@ -27,15 +27,12 @@ class Limiter:
         """Send nothing for so long (s)."""
         self._closed_until = max(self._closed_until, asyncio.get_running_loop().time() + seconds)
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """A place among the calls in flight, entered when sending is allowed."""
-        async with self._in_flight:
-            async with self._gate:  # one at a time, first come first served
-                while (wait := self._wait_s()) > 0:
-                    await asyncio.sleep(wait)
-                self._sent.append(asyncio.get_running_loop().time())
-            yield
+    async def turn(self) -> None:
+        """Returns when a call may be sent, first come first served, and counts it as sent."""
+        async with self._gate:
+            while (wait := self._wait_s()) > 0:
+                await self._pause(wait)
+            self._sent.append(asyncio.get_running_loop().time())
 
     def _wait_s(self) -> float:
         now = asyncio.get_running_loop().time()

@@ -50,7 +50,8 @@ def serve(weights: Path, *, slots: int, context_tokens: int, threads: int | None
 
 
 def served_as(weights: Path) -> str:
-    """What answers, for the call key: "sha256:" and the hash of the weights."""
+    """What answers, for the call key: "sha256:" and the hash of the weights. Raises AssetError as `serve` does."""
+    _check(weights)
     return f"sha256:{sha256_of(weights)}"
 
 

@@ -4,6 +4,7 @@ The openai client retries nothing (`max_retries=0`); tenacity runs the policy th
 
     quota, auth, model          stop the run
     rate-limit                  cool the endpoint down (Retry-After if it says so), then again; not counted as a try
+    unreachable                 the same, but for REACH_S until the endpoint has replied once: then the run stops
     timeout, connection,        again after a jittered, growing wait, up to `retries` times; then the row is `failed`
       server, bad-body
     content-filter,             the text's own fault: noted as an answer, never asked again
@@ -17,9 +18,10 @@ Knows nothing of rows, ledger or tasks.
 import asyncio
 import email.utils
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -45,6 +47,7 @@ class Fault(StrEnum):
     RATE_LIMIT = "rate-limit"
     TIMEOUT = "timeout"
     CONNECTION = "connection"
+    UNREACHABLE = "unreachable"
     SERVER = "server"
     BAD_BODY = "bad-body"
     CONTENT_FILTER = "content-filter"
@@ -52,10 +55,14 @@ class Fault(StrEnum):
     REJECTED = "rejected"
 
 
-PASSING = {Fault.TIMEOUT, Fault.CONNECTION, Fault.SERVER, Fault.BAD_BODY}
+PASSING = {Fault.TIMEOUT, Fault.CONNECTION, Fault.UNREACHABLE, Fault.SERVER, Fault.BAD_BODY}
 RETRYABLE = PASSING | {Fault.RATE_LIMIT}
 OF_THE_TEXT = {Fault.CONTENT_FILTER: CONTENT_FILTER, Fault.CONTEXT_LENGTH: CONTEXT_LENGTH}
 """Faults that are answers, with the finish_reason they are stored as."""
+
+
+class Stopped(Exception):
+    """The run is stopping: this call was not sent."""
 
 
 class CallFault(Exception):
@@ -69,12 +76,17 @@ class CallFault(Exception):
 
 def classify(error: Exception) -> CallFault:
     """The class of anything that the openai client or a body's reading raises; re-raises what is not a call's fault."""
+    import httpx2
     import openai
 
-    if isinstance(error, openai.APITimeoutError):
-        return CallFault(Fault.TIMEOUT, "no answer in time")
-    if isinstance(error, openai.APIConnectionError):
-        return CallFault(Fault.CONNECTION, f"{error.__cause__ or error}" or type(error.__cause__).__name__)
+    if isinstance(error, openai.APIConnectionError):  # APITimeoutError is one of them
+        cause = error.__cause__
+        told = str(cause or error) or type(cause).__name__
+        if isinstance(cause, httpx2.ConnectTimeout | httpx2.ConnectError):
+            return CallFault(Fault.UNREACHABLE, told)
+        if isinstance(error, openai.APITimeoutError):
+            return CallFault(Fault.TIMEOUT, "no answer in time")
+        return CallFault(Fault.CONNECTION, told)
     if isinstance(error, openai.APIStatusError):
         return classify_status(error.status_code, error.response.text, dict(error.response.headers))
     if isinstance(error, ValueError):
@@ -119,98 +131,117 @@ def _retry_after(headers: dict[str, str]) -> float | None:
     """Seconds that the headers ask to wait (retry-after-ms, retry-after in seconds or as a date), or None."""
     try:
         if milliseconds := headers.get("retry-after-ms"):
-            return max(0.0, float(milliseconds) / 1000)
-        if seconds := headers.get("retry-after"):
-            return max(0.0, float(seconds))
-    except ValueError:
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
-        except ValueError:
+            seconds = float(milliseconds) / 1000
+        elif (said := headers.get("retry-after")) is None:
             return None
-    return None
+        elif said.strip().replace(".", "", 1).isdigit():
+            seconds = float(said)
+        else:
+            seconds = email.utils.parsedate_to_datetime(said).timestamp() - time.time()
+    except ValueError:
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 @dataclass
 class Health:
-    """What an endpoint has shown so far in this run."""
+    """What an endpoint has shown so far in this run. Times are the event loop's, in seconds."""
 
     name: str
+    replied: bool = False  # by any HTTP response at all
     answered: bool = False
-    first_try_at: float | None = None
+    unreached_since: float | None = None
     limited_since: float | None = None
     rejected_in_a_row: int = 0
     retries: int = 0
-    stopping: Callable[[], bool] = field(default=lambda: False)
 
     def good(self) -> None:
-        self.answered, self.limited_since, self.rejected_in_a_row = True, None, 0
+        self.replied = self.answered = True
+        self.limited_since, self.rejected_in_a_row = None, 0
 
     def bad(self, fault: CallFault, now: float) -> None:
         """Note a fault. Raises the CallError that stops the run, where the table above says so."""
-        if fault.kind is Fault.QUOTA:
-            raise QuotaExhausted(f"{self.name}: {fault}", "top the account up and rerun: answers so far are kept")
-        if fault.kind is Fault.AUTH:
-            raise AuthError(f"{self.name}: {fault}", "check the key in the variable that `api_key_env` names")
-        if fault.kind is Fault.MODEL:
-            raise ModelNotFound(f"{self.name}: {fault}", "check `model` against the endpoint's list of models")
-        if fault.kind is Fault.CONNECTION and not self.answered and now - (self.first_try_at or now) >= REACH_S:
-            raise EndpointError(f"{self.name} cannot be reached: {fault}", "check `base_url` and that it is running")
-        if fault.kind is Fault.RATE_LIMIT:
-            self.limited_since = self.limited_since or now
-            if now - self.limited_since > PATIENCE_S:
-                raise QuotaExhausted(
-                    f"{self.name}: nothing but rate limits for {PATIENCE_S:.0f} s ({fault})", "rerun later"
-                )
-        if fault.kind is Fault.REJECTED:
-            self.rejected_in_a_row += 1
-            if not self.answered or self.rejected_in_a_row >= REJECTED_IN_A_ROW:
-                raise EndpointError(f"{self.name} rejects the request: {fault}", "check `params` against its manual")
+        self.replied |= fault.kind not in (Fault.UNREACHABLE, Fault.CONNECTION, Fault.TIMEOUT)
+        match fault.kind:
+            case Fault.QUOTA:
+                raise QuotaExhausted(f"{self.name}: {fault}", "top the account up and rerun: answers so far are kept")
+            case Fault.AUTH:
+                raise AuthError(f"{self.name}: {fault}", "check the key in the variable that `api_key_env` names")
+            case Fault.MODEL:
+                raise ModelNotFound(f"{self.name}: {fault}", "check `model` against the endpoint's list of models")
+            case Fault.UNREACHABLE if not self.replied:
+                self.unreached_since = now if self.unreached_since is None else self.unreached_since
+                if now - self.unreached_since >= REACH_S:
+                    raise EndpointError(
+                        f"{self.name} cannot be reached: {fault}", "check `base_url`, and that it is running"
+                    )
+            case Fault.RATE_LIMIT:
+                self.limited_since = now if self.limited_since is None else self.limited_since
+                if max(now - self.limited_since, fault.wait_s or 0) > PATIENCE_S:
+                    raise QuotaExhausted(
+                        f"{self.name}: rate limited for more than {PATIENCE_S:.0f} s ({fault})",
+                        "rerun later: answers so far are kept",
+                    )
+            case Fault.REJECTED:
+                self.rejected_in_a_row += 1
+                if not self.answered or self.rejected_in_a_row >= REJECTED_IN_A_ROW:
+                    raise EndpointError(
+                        f"{self.name} rejects the request: {fault}", "check `params` against its manual"
+                    )
 
 
 async def ask(
-    send: Callable[[], Awaitable[str]], health: Health, retries: int, cool_down: Callable[[float], None]
+    send: Callable[[], Awaitable[str]],
+    health: Health,
+    retries: int,
+    cool_down: Callable[[float], None],
+    pause: Callable[[float], Awaitable[None]],
 ) -> str:
-    """The body that `send` gets, after as many tries as the policy allows.
+    """The body that `send` gets, after as many tries as the policy allows. Waits are `pause`'s (s).
 
-    Raises CallFault when the tries are used up or the fault is not one to retry, CallError when the run must stop.
+    Raises CallFault when the tries are used up or the fault is not one to retry, CallError when the run must stop,
+    and what `pause` and `send` raise to end it.
     """
     from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
     growing = wait_random_exponential(multiplier=WAIT_FIRST_S, max=WAIT_MAX_S)
     n_passing = 0
 
+    def fault_of(state: RetryCallState) -> CallFault:
+        fault = state.outcome.exception() if state.outcome else None
+        assert isinstance(fault, CallFault)
+        return fault
+
     def again(error: BaseException) -> bool:
         return isinstance(error, CallFault) and error.kind in RETRYABLE
 
+    def is_reaching(fault: CallFault) -> bool:
+        return fault.kind is Fault.UNREACHABLE and not health.replied
+
     def wait(state: RetryCallState) -> float:
-        fault = state.outcome.exception() if state.outcome else None
-        assert isinstance(fault, CallFault)
+        fault = fault_of(state)
+        asked = max(growing(state), fault.wait_s or 0.0)
         if fault.kind is Fault.RATE_LIMIT:
-            cool_down(fault.wait_s if fault.wait_s is not None else growing(state))
+            cool_down(asked)
             return 0.0  # the limiter holds every call of the endpoint back, this one too
-        if fault.kind is Fault.CONNECTION and not health.answered:
-            return min(growing(state), 1.0)
-        return max(growing(state), fault.wait_s or 0.0)
+        return min(asked, REACH_S / 3) if is_reaching(fault) else asked
 
     def used_up(state: RetryCallState) -> bool:
         nonlocal n_passing
-        fault = state.outcome.exception() if state.outcome else None
-        unreached = isinstance(fault, CallFault) and fault.kind is Fault.CONNECTION and not health.answered
-        n_passing += isinstance(fault, CallFault) and fault.kind in PASSING and not unreached
-        return n_passing > retries or health.stopping()
+        n_passing += fault_of(state).kind in PASSING and not is_reaching(fault_of(state))
+        return n_passing > retries
 
-    loop = asyncio.get_running_loop()
-    async for attempt in AsyncRetrying(retry=retry_if_exception(again), wait=wait, stop=used_up, reraise=True):
+    retrying = AsyncRetrying(retry=retry_if_exception(again), wait=wait, stop=used_up, sleep=pause, reraise=True)
+    async for attempt in retrying:
         with attempt:
-            health.first_try_at = health.first_try_at or loop.time()
             health.retries += attempt.retry_state.attempt_number > 1
             try:
                 body = await send()
-            except CallError:
+            except (CallError, Stopped):
                 raise
             except Exception as error:
                 fault = error if isinstance(error, CallFault) else classify(error)
-                health.bad(fault, loop.time())
+                health.bad(fault, asyncio.get_running_loop().time())
                 raise fault from error
             health.good()
             return body

@@ -69,7 +69,7 @@ def build(dist: Path, rows: Mapping[str, Path], recipe: Recipe, facts: Facts) ->
     published = {lang: path for lang, path in rows.items() if n_kept[lang]} if common is None or len(common) else {}
     if not published:
         where = "every language" if recipe.parallel and any(n_kept.values()) else "any language"
-        raise GateError(f"no row is kept in {where}: there is nothing to publish", "`plugdata stats` shows why")
+        raise GateError(f"no row is kept in {where}: there is nothing to publish", "`plugdata status` shows why")
     origins = _origins(published, common)
     license = licenses.declared(recipe.publish.license, [(origin.source, origin.license) for origin in origins])
 

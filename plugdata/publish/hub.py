@@ -204,7 +204,7 @@ def _explained(repo: str, endpoint: str) -> Iterator[None]:
         raise _refusal(error, repo) from error
     except OfflineModeIsEnabled as error:
         raise HubError("HF_HUB_OFFLINE is set, so nothing can be pushed", "unset it") from error
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, ConnectionError) as error:  # the second: Xet's
         raise HubError(
             f"cannot reach the Hub at {endpoint}: {_brief(error)}", "check the network and HF_ENDPOINT, then push again"
         ) from error

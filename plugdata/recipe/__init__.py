@@ -1,6 +1,6 @@
-"""A recipe: what a user may ask for (models), and how it is read, overridden and written (load)."""
+"""A recipe: what a user may ask for (models), and how it is read, overridden and written (file)."""
 
-from plugdata.recipe.load import dump, for_translation, load, packaged, public, resolve, with_model
+from plugdata.recipe.file import dump, for_translation, load, packaged, public, resolve, with_model
 from plugdata.recipe.models import (
     Dedup,
     Filter,

@@ -5,10 +5,12 @@ is for the room that opens it.
 """
 
 import difflib
+import json
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -111,6 +113,31 @@ class Model(Settings):
     limits: Limits = Limits()
     timeout_s: float = Field(180, gt=0, description="a call without an answer by then is sent again")
 
+    @field_validator("base_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("is not an http(s) URL such as http://127.0.0.1:8000/v1")
+        return url
+
+    @field_validator("params")
+    @classmethod
+    def _can_be_sent(cls, params: dict[str, Any]) -> dict[str, Any]:
+        if ours := sorted(params.keys() & {"model", "messages", "stream", "n"}):
+            raise ValueError(f"{ours[0]!r} is not a parameter to set here")
+        try:
+            json.dumps(params, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"cannot be sent as JSON: {error}") from None
+        return params
+
     @model_validator(mode="after")
     def _weights_are_local(self) -> Self:
         if self.weights is not None and self.model != "local":
@@ -146,12 +173,25 @@ class Length(Settings):
     min_chars: int = Field(1, ge=0, description="of instruction and response each")
     max_chars: int = Field(20_000, ge=1)
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars {self.min_chars} is above max_chars {self.max_chars}")
+        return self
+
 
 class Ratio(Settings):
     band: tuple[float, float] | None = Field(
         None, description="characters of the target per pivot character; default: the table of languages"
     )
     min_chars: int = Field(40, ge=0, description="a pivot text shorter than this is not judged")
+
+    @field_validator("band")
+    @classmethod
+    def _in_order(cls, band: tuple[float, float] | None) -> tuple[float, float] | None:
+        if band and not 0 <= band[0] < band[1]:
+            raise ValueError("is [floor, ceiling], the floor below the ceiling")
+        return band
 
 
 class Filter(Settings):

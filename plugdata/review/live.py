@@ -29,16 +29,18 @@ class Live:
             console=self._console,
             transient=True,
         )
+        self._drawn = self._console.is_terminal and not quiet
         self._task: TaskID | None = None
         self._last_line_at = 0.0
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._quiet:
+        if self._drawn:
             self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._bar.stop()
+        if self._drawn:
+            self._bar.stop()
 
     def say(self, line: str) -> None:
         """A line of news."""
@@ -49,7 +51,7 @@ class Live:
         """How far the stage at work is."""
         if self._quiet:
             return
-        if self._console.is_terminal:
+        if self._drawn:
             if self._task is None:
                 self._task = self._bar.add_task(done.stage, told="")
             told = f"{done.calls} calls · {done.retries} retries"

@@ -24,17 +24,17 @@ def funnel(funnel: Funnel) -> Table:
     """Rows read, rows taken out by stage and reason, rows kept: a column for each language."""
     langs = list(funnel.kept)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("stage")
-    table.add_column("rows")
+    for name in ("stage", "rows"):
+        table.add_column(name, no_wrap=True)
     for lang in langs:
-        table.add_column(lang, justify="right")
-    table.add_row("source", "read", *(str(funnel.rows) for _ in langs))
+        table.add_column(lang, justify="right", no_wrap=True)
+    table.add_row("source", "read", *(str(funnel.rows[lang]) for lang in langs))
     for line in funnel.lines:
         counts = (f"−{line.n[lang]}" if lang in line.n else "·" for lang in langs)
         table.add_row(line.stage, f"{line.status}: {line.reason}", *counts, style="dim")
     table.add_section()
-    shares = (_share(funnel.kept[lang], funnel.rows) for lang in langs)
-    table.add_row("", "kept", *(f"{funnel.kept[lang]} ({share})" for lang, share in zip(langs, shares, strict=True)))
+    table.add_row("", "kept", *(str(funnel.kept[lang]) for lang in langs), style="bold")
+    table.add_row("", "", *(_share(funnel.kept[lang], funnel.rows[lang]) for lang in langs))
     return table
 
 

@@ -8,11 +8,9 @@ import polars as pl
 from plugdata import pair
 from plugdata.corpus import Corpus, Counts, Manifest, Progress, stage_key
 from plugdata.errors import FunnelError, InputError
-from plugdata.rows import Status, tagged_hash
+from plugdata.rows import CONTRACTS, SHARED, Status, tagged_hash
 
-SHARED = ("source", "screen")
-BY_LANGUAGE = ("translate", "pair", "measure", "filter", "dedup")
-SAMPLED = ("dedup", "filter", "measure", "pair", "translate")
+BY_LANGUAGE = tuple(stage for stage in CONTRACTS if stage not in SHARED)
 
 
 ALL = "all"
@@ -29,9 +27,9 @@ class Line(NamedTuple):
 
 
 class Funnel(NamedTuple):
-    """rows in = kept + every line, in each language; `until` is the last stage that each language has finished."""
+    """rows = kept + every line, in each language; `until` is the last stage that each language has finished."""
 
-    rows: int
+    rows: dict[str, int]
     lines: list[Line]
     kept: dict[str, int]
     until: dict[str, str]
@@ -60,13 +58,13 @@ def state(corpus: Corpus) -> State:
     """The funnel of all finished stages, and what a run is at. Reads while another process writes."""
     manifest, progress = corpus.manifest(), corpus.progress()
     if manifest is None:
-        return State(Funnel(0, [], {}, {}), progress, corpus.is_locked())
+        return State(Funnel({}, [], {}, {}), progress, corpus.is_locked())
     return State(funnel(manifest, languages_of(manifest) or [ALL]), progress, corpus.is_locked())
 
 
 def languages_of(manifest: Manifest) -> list[str]:
-    """The languages that have at least one finished stage, in the order they were first finished."""
-    return list(dict.fromkeys(key.partition("/")[2] for key in manifest.stages if "/" in key))
+    """The languages that have a finished stage of their own, in order."""
+    return sorted({key.partition("/")[2] for key in manifest.stages if "/" in key})
 
 
 def stage_counts(manifest: Manifest, lang: str) -> dict[str, Counts]:
@@ -76,20 +74,21 @@ def stage_counts(manifest: Manifest, lang: str) -> dict[str, Counts]:
 
 
 def funnel(manifest: Manifest, langs: Sequence[str]) -> Funnel:
-    """What became of every row. Raises FunnelError if a stage's counts do not add up."""
+    """What became of every row. Raises FunnelError if rows read are not rows kept and rows taken out."""
     lines: dict[tuple[str, str, str], dict[str, int]] = {}
-    kept, until, n_rows = {}, {}, 0
+    n_rows, kept, until = {}, {}, {}
     for lang in langs:
-        for stage, counts in stage_counts(manifest, lang).items():
-            if counts.rows != counts.kept + counts.carried + counts.taken():
-                raise FunnelError(
-                    f"{stage_key(stage, lang)}: {counts.rows} rows in are not those counted out: {counts}"
-                )
+        stages = stage_counts(manifest, lang)
+        for stage, counts in stages.items():
             for status, reasons in counts.out.items():
                 for reason, n in reasons.items():
                     lines.setdefault((stage, status, reason), {})[lang] = n
-            kept[lang], until[lang], n_rows = counts.kept, stage, counts.rows
-    order = [*SHARED, *BY_LANGUAGE]
+            kept[lang], until[lang] = counts.kept, stage
+        n_rows[lang] = next(iter(stages.values())).rows
+        n_out = sum(line.get(lang, 0) for line in lines.values())
+        if n_rows[lang] != kept[lang] + n_out:
+            raise FunnelError(f"{lang}: {n_rows[lang]} rows were read, {kept[lang]} are kept and {n_out} taken out")
+    order = list(CONTRACTS)
     ordered = sorted(lines.items(), key=lambda item: (order.index(item[0][0]), item[0]))
     return Funnel(n_rows, [Line(*key, n) for key, n in ordered], kept, until)
 
@@ -107,13 +106,7 @@ def sample(
 
     Raises InputError if the language has no finished stage.
     """
-    manifest = corpus.manifest()
-    stage = next((s for s in SAMPLED if manifest and stage_key(s, lang) in manifest.stages), None)
-    if manifest is None or stage is None:
-        raise InputError(f"{corpus.path} holds no {lang!r} yet", "`plugdata status` shows what it holds")
-    found = corpus.rows(stage, lang)
-    if stage == "translate":
-        found = pair.apply(found, manifest.pivot)
+    found = _latest(corpus, lang)
     if status:
         found = found.filter(pl.col("status") == status)
     if reason:
@@ -124,4 +117,14 @@ def sample(
 
 def taken_out(corpus: Corpus, lang: str) -> pl.DataFrame:
     """Every row of a language that is not kept, in source order; columns as `sample`."""
-    return sample(corpus, lang, 10**9).filter(pl.col("status") != Status.KEPT).sort("ordinal")
+    return _latest(corpus, lang).filter(pl.col("status") != Status.KEPT).sort("ordinal")
+
+
+def _latest(corpus: Corpus, lang: str) -> pl.DataFrame:
+    """The rows of a language's last finished stage, as pairs."""
+    manifest = corpus.manifest()
+    stage = next((s for s in reversed(BY_LANGUAGE) if manifest and stage_key(s, lang) in manifest.stages), None)
+    if manifest is None or stage is None:
+        raise InputError(f"{corpus.path} holds no translated {lang} yet", "`plugdata status` shows what it holds")
+    rows = corpus.rows(stage, lang)
+    return pair.apply(rows, manifest.pivot) if stage == "translate" else rows

@@ -4,6 +4,7 @@ A recipe is YAML 1.1, as PyYAML reads it. Paths of sources, weights and models a
 folder, `corpus` to the working directory.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -54,6 +55,10 @@ def dump(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
 
 
+_FILES = r"sources\.\d+\.path|models\.\d+\.weights|filter\.lid\.model"
+"""The keys that name a file."""
+
+
 class _Lined(dict[str, Any]):
     """A YAML mapping that remembers the line (from 1) of each of its keys."""
 
@@ -65,8 +70,9 @@ class _Loader(yaml.SafeLoader):
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for at, (key, (where, _)) in enumerate(zip(keys, node.value, strict=True)):
+    nodes = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    keys = [loader.construct_object(key, deep=True) for key in nodes]
+    for at, (key, where) in enumerate(zip(keys, nodes, strict=True)):
         if key in keys[:at]:
             raise yaml.MarkedYAMLError(problem=f"{key!r} stands twice", problem_mark=where.start_mark)
     return loader.construct_mapping(node, deep=True)
@@ -85,7 +91,8 @@ def _parse(text: str, where: str) -> _Lined:
     except yaml.YAMLError as error:
         raise RecipeError(where, [f"not valid YAML: {str(error).splitlines()[0]}"]) from None
     if not isinstance(data, dict):
-        raise RecipeError(where, [f"is a {type(data).__name__}, not a mapping of keys"], "see recipes/quickstart.yaml")
+        what = "is empty" if data is None else f"is a {type(data).__name__}, not a mapping of keys"
+        raise RecipeError(where, [what], "see recipes/quickstart.yaml")
     lined = _Lined(data)
     lined.lines = dict(_lines(tree, ()))
     return lined
@@ -124,10 +131,23 @@ def _assign(data: dict[str, Any], text: str) -> str | None:
     if not isinstance(block, dict):
         return f"{path!r} is not a key of a recipe"
     try:
-        block[last] = yaml.load(value, _Loader)
+        read = yaml.load(value, _Loader)
     except yaml.YAMLError:
         return f"{text!r}: {value!r} is not a YAML value"
+    # what is typed at a prompt is relative to where it is typed
+    is_file = re.fullmatch(_FILES, path) and isinstance(read, str) and read not in ("small", "medium")
+    block[last] = str(Path(read).expanduser().absolute()) if is_file else read
     return None
+
+
+_WORDS = {
+    "tuple_type": "is not a list, e.g. [ko]",
+    "model_type": "is not a block of keys",
+    "model_attributes_type": "is not a block of keys",
+    "dict_type": "is not a block of keys",
+    "string_type": "is not text",
+}
+"""Pydantic's messages that speak Python, in words of YAML."""
 
 
 def _explain(fault: dict[str, Any], lines: Mapping[tuple[int | str, ...], int]) -> str:
@@ -144,7 +164,7 @@ def _explain(fault: dict[str, Any], lines: Mapping[tuple[int | str, ...], int]) 
         word = "no" if fault["input"] is False else "yes"
         what = f'got {fault["input"]}. YAML reads a bare {word} as a boolean; write "{word}"'
     else:
-        what = fault["msg"].removeprefix("Value error, ")
+        what = _WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         if not isinstance(fault["input"], dict | list) and repr(fault["input"]) not in what:
             what += f", got {fault['input']!r}"
     return ": ".join(part for part in (f"line {known}" if known else "", place, what) if part)
@@ -185,7 +205,8 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     )
     lid = recipe.filter.lid.model_copy(update={"model": at(recipe.filter.lid.model)})
     filters = recipe.filter.model_copy(update={"lid": lid})
-    return recipe.model_copy(update={"sources": sources, "models": models, "filter": filters})
+    corpus = recipe.corpus.expanduser()
+    return recipe.model_copy(update={"corpus": corpus, "sources": sources, "models": models, "filter": filters})
 
 
 def with_model(recipe: Recipe, **flags: Any) -> Recipe:
@@ -201,32 +222,56 @@ def with_model(recipe: Recipe, **flags: Any) -> Recipe:
     if given.get("model", declared.get("model")) != declared.get("model"):
         declared = {}
     model = {**declared, **given, "limits": {**declared.get("limits", {}), **limits}}
-    return resolve({**recipe.model_dump(exclude_unset=True), "models": [model]}, where="--model")
+    return resolve({**recipe.model_dump(exclude_unset=True), "models": [model]}, where="the model's options")
 
 
 def for_translation(
-    source: str, corpus: Path, to: str, assignments: Sequence[str], *, columns: Sequence[str], **flags: Any
+    source: str, corpus: Path, to: str, assignments: Sequence[str] = (), *, columns: Sequence[str] = (), **flags: Any
 ) -> Recipe:
-    """The recipe that `plugdata translate` asks for: SOURCE is an existing path, else a Hub id.
+    """The recipe that `plugdata translate` asks for, laid over that of the corpus if there is one.
 
-    `flags`: pivot, split, config, license, protocol, limit and those of `with_model`; None is not given.
+    SOURCE is a path if it exists, looks like one or ends like a data file, else a Hub id. Languages are added to
+    those the corpus has. `flags`: pivot, split, config, license, protocol, limit and those of `with_model`; None is
+    not given.
     """
-    mapping = dict(pair.partition("=")[::2] for pair in columns)
-    here = Path(source).exists() or source.startswith((".", "/", "~")) or source.count("/") != 1
-    origin = {
-        "path" if here else "id": source,
-        "columns": mapping,
-        **{key: value for key in ("split", "config", "license") if (value := flags.pop(key)) is not None},
-    }
-    asked: dict[str, Any] = {
+    given = {key: value for key, value in flags.items() if value is not None}
+    before = _plain(_parse((corpus / "recipe.yaml").read_text("utf-8"), str(corpus))) if _holds_recipe(corpus) else {}
+    place = {"path": str(Path(source).expanduser().absolute())} if _is_path(source) else {"id": source}
+    origin: dict[str, Any] = next((s for s in before.get("sources", []) if place.items() <= s.items()), {})
+    origin = {**origin, **place, **{key: given[key] for key in ("split", "config", "license") if key in given}}
+    if columns:
+        origin["columns"] = dict(pair.partition("=")[::2] for pair in columns)
+    codes = [code.strip() for code in to.split(",")]
+    asked = {
+        **before,
         "corpus": str(corpus),
         "sources": [origin],
-        "languages": [code.strip() for code in to.split(",")],
-        **{key: value for key in ("pivot", "limit") if (value := flags.pop(key)) is not None},
+        "languages": list(dict.fromkeys([*before.get("languages", []), *codes])),
+        "limit": given.get("limit"),
     }
-    if (protocol := flags.pop("protocol")) is not None:
-        asked["translate"] = {"protocol": protocol}
-    return with_model(resolve(asked, assignments, where="plugdata translate"), **flags)
+    if "pivot" in given:
+        asked["pivot"] = given["pivot"]
+    if "protocol" in given:
+        asked["translate"] = {**before.get("translate", {}), "protocol": given["protocol"]}
+    ours = ("model", "base_url", "api_key_env", "rpm", "concurrency")
+    recipe = resolve(asked, assignments, where="plugdata translate")
+    return with_model(recipe, **{key: value for key, value in given.items() if key in ours})
+
+
+def _holds_recipe(corpus: Path) -> bool:
+    return (corpus / "recipe.yaml").is_file()
+
+
+def _is_path(source: str) -> bool:
+    """Whether SOURCE is meant as a path: "data/nope.jsn" is one if there is a folder data/, "org/name" is a Hub id."""
+    path = Path(source).expanduser()
+    return (
+        path.exists()
+        or source.startswith((".", "/", "~"))
+        or source.count("/") != 1
+        or path.parent.is_dir()
+        or path.suffix in (".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".gz", ".zst")
+    )
 
 
 def packaged(name: str) -> Path:
