@@ -1,0 +1,57 @@
+"""Files that are replaced whole or not at all, and the system's refusals in a line that names the place."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+
+from plugdata.errors import CorpusError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` when the block ends well, synced; else `path` is untouched."""
+    beside = path.with_name(path.name + ".tmp")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(beside, "wb") as handle:
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            beside.replace(path)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the rename itself is on disk only then
+            finally:
+                os.close(folder)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusals into a CorpusError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        raise CorpusError(f"cannot write {where}: {error.strerror or error}", "is it full or read-only?") from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what makes a file of ours unreadable into a CorpusError that names it. A missing file stays one."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        what = str(error).splitlines()[0]
+        raise CorpusError(
+            f"{path} cannot be read: {what}",
+            "damaged, or of another release; rows and manifest are made anew from the ledger if you delete them",
+        ) from error
