@@ -51,12 +51,18 @@ def test_edges_join_to_the_text(text: str) -> None:
         ("<instruction>하나</instruction><response>둘</response><response>셋</response>", "doubled"),
         ("<instruction>하나</instruction><response>둘", "no </response>"),
         ("", "no <instruction>"),
+        ("<instruction>하나 <input>x</input></instruction><response>둘</response>", "<input> inside <instruction>"),
     ],
 )
 def test_an_answer_with_other_tags_is_told_in_words(answer: str, fault: str) -> None:
     said = parse_tags(answer, ("instruction", "response"), "")
     assert isinstance(said, str)
     assert fault in said
+
+
+def test_a_tag_that_was_not_asked_for_is_passed_over() -> None:
+    answer = "<instruction>하나</instruction>\n<input></input>\n<response>둘</response>"
+    assert parse_tags(answer, ("instruction", "response"), "") == {"instruction": "하나", "response": "둘"}
 
 
 def test_tags_of_another_suffix_are_text() -> None:

@@ -34,18 +34,24 @@ def render_tags(texts: Mapping[str, str], suffix: str) -> str:
 
 
 def parse_tags(answer: str, names: tuple[str, ...], suffix: str) -> dict[str, str] | str:
-    """The text of each tag, edges stripped; or, in words, why the tags are not the ones asked for."""
-    found = [
-        match
-        for match in re.finditer(r"<(/?)(instruction|input|response)(-[0-9a-f]{4})?>", answer)
-        if (match[3] or "") == suffix
-    ]
+    """The text of each tag, edges stripped; or, in words, why the tags are not the ones asked for.
+
+    A tag that was not asked for is passed over outside the ones that were (models like to add an empty <input>),
+    and is a fault inside them.
+    """
+    ours = [match for match in _ANY_TAG.finditer(answer) if (match[1] or "") == suffix]
     expected = [tag for name in names for tag in (f"<{name}{suffix}>", f"</{name}{suffix}>")]
-    tags = [match[0] for match in found]
-    if tags != expected:
-        lacking = [tag for tag in expected if tag not in tags]
-        return f"no {lacking[0]} in the answer" if lacking else f"tags doubled or out of order: {' '.join(tags)}"
-    return {name: answer[found[2 * i].end() : found[2 * i + 1].start()].strip() for i, name in enumerate(names)}
+    asked = [match for match in ours if match[0] in expected]
+    if [match[0] for match in asked] != expected:
+        lacking = [tag for tag in expected if tag not in {match[0] for match in asked}]
+        told = " ".join(match[0] for match in asked)
+        return f"no {lacking[0]} in the answer" if lacking else f"tags doubled or out of order: {told}"
+    texts = {}
+    for name, start, end in zip(names, asked[0::2], asked[1::2], strict=True):
+        if inside := [match[0] for match in ours if start.end() <= match.start() < end.start()]:
+            return f"{inside[0]} inside {start[0]}"
+        texts[name] = answer[start.end() : end.start()].strip()
+    return texts
 
 
 def edges(text: str) -> tuple[str, str, str]:
