@@ -98,13 +98,13 @@ def test_a_good_pair_passes_all_filters(model: lid.Model) -> None:
 def test_pair_is_dropped_when_either_half_fails_lid(field: str) -> None:
     row = decide(measured(**{f"lid_{field}": 0.12, f"lid_{field}_top": "en"}))
     assert (row["status"], row["stage"], row["reason"], row["reasons"]) == ("dropped", "filter", "lid", ["lid"])
-    assert row["detail"] == f"p(ko) 0.12 < 0.5 in {field}; looks like en"
+    assert row["detail"] == f"p(ko) 0.12 < 0.5 in {field}; looks like 'en'"
 
 
 def test_a_field_that_the_identifier_doubts_but_names_rightly_is_kept() -> None:
     assert decide(measured(lid_response=0.4))["status"] == "kept"
     assert decide(measured(lid_response=0.4, lid_response_top="ja"))["detail"] == (
-        "p(ko) 0.4 < 0.5 in response; looks like ja"
+        "p(ko) 0.4 < 0.5 in response; looks like 'ja'"
     )
 
 
@@ -135,7 +135,10 @@ def test_all_reasons_are_kept_and_the_first_filter_gives_the_detail() -> None:
     english = {"lid_response": 0.0, "lid_response_top": "en", "script_response": 0.0, "ratio_response": 9.0}
     row = decide(measured(**english, lid_instruction=0.1, lid_instruction_top="zh"))
     assert row["reasons"] == ["lid", "script", "ratio"]
-    assert row["detail"] == "p(ko) 0.1 < 0.5 in instruction; looks like zh · p(ko) 0.0 < 0.5 in response; looks like en"
+    assert (
+        row["detail"]
+        == "p(ko) 0.1 < 0.5 in instruction; looks like 'zh' · p(ko) 0.0 < 0.5 in response; looks like 'en'"
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in rows.MEASURE if n.startswith(("lid", "script", "ratio"))])

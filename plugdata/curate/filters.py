@@ -72,7 +72,7 @@ def by_lid(settings: recipe.Filter) -> Check:
     least = settings.lid.min
 
     def detail(field: str) -> pl.Expr:
-        looks_like = pl.format("; looks like {}", pl.col(f"lid_{field}_top"))
+        looks_like = pl.format("; looks like '{}'", pl.col(f"lid_{field}_top"))
         return pl.format(f"p({{}}) {{}} < {least} in {field}", "lang", pl.col(f"lid_{field}").round(3)) + looks_like
 
     def condition(field: str) -> pl.Expr:

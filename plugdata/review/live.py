@@ -45,7 +45,7 @@ class Live:
     def say(self, line: str) -> None:
         """A line of news."""
         if not self._quiet:
-            self._console.print(line, markup=False, highlight=False)
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, done: Done) -> None:
         """How far the stage at work is."""

@@ -44,8 +44,8 @@ def taken_out(rows: Iterable[Mapping[str, Any]]) -> Table:
     for name in ("lang", "reason", "because", "instruction"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        text = _text(row["pivot_instruction"] or row["instruction"], 60)
-        table.add_row(row["lang"], row["reason"], _text(row["detail"], 80), text)
+        instruction = " ".join((row["pivot_instruction"] or row["instruction"] or "").split())
+        table.add_row(row["lang"], row["reason"], _text(row["detail"], 80), _text(instruction, 60))
     return table
 
 

@@ -51,7 +51,7 @@ _THIS = r"\b(?:this|these|the (?:following|attached|provided|given|accompanying|
 # what may follow: so that "in the video game", "this picture of Dorian Gray" are not taken for pictures
 _END = r"(?:\s*$|\s*[.?!,;)]|\s+(?:and|or|is|was|are|were|shows?|depicts?|below|above|attached|provided|to|into|as)\b)"
 _POINTS = (
-    rf"(?i)(?:{_THIS}(?:{_MEDIA}|{_ART}|{_PAGE})|\b(?:in|on|of|from|at) the {_MEDIA}"
+    rf"(?i)({_THIS}(?:{_MEDIA}|{_ART}|{_PAGE})|\b(?:in|on|of|from|at) the {_MEDIA}"
     rf"|\bthe (?:{_MEDIA}|{_ART}|{_PAGE}) (?:below|above|attached)){_END}"
 )
 _ATTACHED = (
@@ -87,7 +87,7 @@ def apply(batch: pl.DataFrame) -> pl.DataFrame:
     """
     instruction, input, response = pl.col("instruction"), pl.col("input"), pl.col("response")
     pointed = pl.coalesce(
-        instruction.str.extract(_POINTS, 0).str.strip_chars(_NOT_TEXT),
+        instruction.str.extract(_POINTS, 1).str.strip_chars(_NOT_TEXT),
         pl.when(~_blank(input)).then(input.str.strip_chars()),
         pl.lit("an attachment"),
     )
