@@ -284,3 +284,21 @@ def test_after_kill_9_no_committed_answer_is_asked_for_again(tmp_path: Path) -> 
         assert committed.isdisjoint(asked[n_before:])
     assert len(set(asked)) == 80
     assert len(asked) - 80 <= 3 * 4  # what was in flight at the three kills
+
+
+def test_after_ctrl_c_every_answer_that_was_asked_for_is_kept(tmp_path: Path) -> None:
+    with LlmServer(latency_s=0.2) as server:
+        recipe = _recipe(tmp_path, server, n=20)
+        path = tmp_path / "recipe.yaml"
+        path.write_text(recipes.dump(recipe))
+        command = [sys.executable, "-m", "plugdata", "run", str(path), "--until", "translate"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+            server.wait_for(7)
+            running.send_signal(signal.SIGINT)
+            _, told = running.communicate(timeout=30)
+        assert running.returncode == 130
+        assert "waiting for the calls in flight" in told
+        assert "the same command resumes" in told
+        assert 7 <= len(server.requests) < 40
+        pipeline.run(recipe, until="translate")
+        assert len(server.requests) == len({request.digest for request in server.requests}) == 40
