@@ -4,6 +4,7 @@ Text of rows is shown as it is, never read as markup, with control characters ma
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from rich import box
@@ -62,12 +63,16 @@ def side_by_side(row: Mapping[str, Any]) -> RenderableType:
 
 def progress(progress: Progress, running: bool) -> Text:
     """One line on the stage at work, or where it was cut off."""
-    state = "running" if running else "interrupted: the same command resumes"
-    seconds = max(progress.updated_at - progress.started_at, 0.001)
-    return Text(
-        f"{progress.stage} {progress.done}/{progress.total} ({_share(progress.done, progress.total)}) · "
-        f"{progress.calls} calls · {progress.done / seconds:.1f} rows/s · {progress.retries} retries · {state}"
-    )
+    rate = progress.done / max(progress.updated_at - progress.started_at, 0.001)
+    told = [
+        f"{progress.stage} {progress.done}/{progress.total} ({_share(progress.done, progress.total)})",
+        f"{progress.calls} calls",
+        f"{progress.retries} retries",
+    ]
+    if rate:
+        told += [f"{rate:.2g} rows/s", f"{timedelta(seconds=round((progress.total - progress.done) / rate))} to go"]
+    told.append("running" if running else "interrupted: the same command resumes")
+    return Text(" · ".join(told))
 
 
 def sample(rows: Iterable[Mapping[str, Any]]) -> Group:
