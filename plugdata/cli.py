@@ -130,7 +130,12 @@ def run(recipe: Path, limit: int | None, until: str, assignments: tuple[str, ...
     with _watching(quiet) as watch:
         _bring_up(asked, until=until, watch=watch)
         if until == "dist" and asked.publish.repo:
-            click.echo(pipeline.push(asked, watch=watch).url)
+            if limit is None:
+                click.echo(pipeline.push(asked, watch=watch).url)
+            else:
+                watch.say(
+                    f"not pushed to {asked.publish.repo}: --limit is for a look (`plugdata push` pushes as it is)"
+                )
 
 
 @cli.command(short_help="Translate a file or a Hub data set, row by row.")

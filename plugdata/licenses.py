@@ -120,8 +120,8 @@ def computed(found: Iterable[tuple[str, str | None]]) -> str:
     if None in by_license:
         raise GateError(
             f"the licence of {_names(by_license[None])} is unknown, so nothing may be published",
-            "find it out and say so in the recipe: `sources[i].license` (e.g. cc-by-4.0), "
-            "or answer for the whole with `publish.license`",
+            "say it where the source is read (`plugdata translate … --license cc-by-4.0`; `sources[i].license` and "
+            "`plugdata run`), or answer for the whole with `publish.license`",
         )
     names = [name for name in by_license if name is not None]
     for name in names:
@@ -192,10 +192,12 @@ def _looser(asked: str, source: str | None) -> str:
     theirs, ours = LICENSES.get(source or ""), LICENSES.get(asked)
     if theirs is not None and theirs.nd:
         return f"cannot lift the ban on adaptations ({source})"
-    if ours is None or source is None:
+    if source is None or asked in (source, "other"):
         return ""
     if theirs is None:
-        return f"drops the terms ({source})"
+        return f"drops the terms ({source})" if ours else f"may drop the terms ({source})"
+    if ours is None:
+        return f"may drop conditions ({source})" if theirs.by or theirs.nc or theirs.sa else ""
     if theirs.nc and not ours.nc:
         return f"drops the non-commercial condition ({source})"
     if theirs.sa and (ours.family != theirs.family or ours.rank < theirs.rank):

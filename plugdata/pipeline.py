@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from plugdata import licenses, stages
 from plugdata import recipe as recipes
-from plugdata import stages
 from plugdata.calls import client
 from plugdata.calls.dispatch import Tally, dispatch
 from plugdata.calls.ledger import Ledger
@@ -19,7 +19,7 @@ from plugdata.corpus import Corpus, Manifest, Progress, StageRecord, stage_key
 from plugdata.errors import InputError, PartialError
 from plugdata.publish import dist, hub
 from plugdata.recipe import Model, Recipe
-from plugdata.rows import CONTRACTS, Status, tagged_hash
+from plugdata.rows import CONTRACTS, Status, kept, tagged_hash
 from plugdata.stages import Step
 
 STAGES = (*CONTRACTS, "dist")
@@ -51,11 +51,15 @@ def run(recipe: Recipe, *, first: str = "source", until: str = "dist", watch: Wa
         conductor = _Conductor(corpus, recipe, watch)
         if "source" in asked:
             conductor.bind()
+        else:
+            conductor.refuse_other_rows()
         if not corpus.recipe.is_file():
             corpus.write_text("recipe.yaml", recipes.dump(recipe))
         if "translate" in asked:
             conductor.check_access()
         for stage in asked:
+            if stage == "translate" and "dist" in asked:
+                conductor.check_license()
             if stage == "dist" and "translate" in asked and not conductor.n_kept():
                 conductor.raise_if_failed()
             conductor.bring_up(stage)
@@ -101,9 +105,17 @@ class _Conductor:
             )
 
     def bind(self) -> None:
-        """Bind the corpus to its sources, or see that it is still made from those it was begun with."""
-        records = stages.source_records(self.recipe)
+        """Bind the corpus to its sources, or see that it is still made from those it was begun with.
+
+        A Hub data set without a revision is read at the commit that was current when the corpus was begun, so that
+        what its owner changes later neither exchanges rows nor blocks a resume.
+        """
         bound = self.manifest.sources
+        if bound:
+            self._pin([record.digest for record in bound])
+        records = stages.source_records(self.recipe)
+        if not bound:
+            self._pin([record.digest for record in records])
         if bound and [record.digest for record in records] != [record.digest for record in bound]:
             names = " + ".join(record.name for record in bound)
             raise InputError(
@@ -111,6 +123,32 @@ class _Conductor:
                 "name another corpus, or bring the old sources back",
             )
         self.manifest = self.manifest.model_copy(update={"sources": records})
+
+    def _pin(self, digests: list[str]) -> None:
+        pinned = list(self.recipe.sources)
+        for at, (source, digest) in enumerate(zip(pinned, digests, strict=False)):
+            if source.id and not source.revision and digest.startswith("hub:"):
+                pinned[at] = source.model_copy(update={"revision": digest.rpartition("@")[2]})
+        self.recipe = self.recipe.model_copy(update={"sources": tuple(pinned)})
+
+    def refuse_other_rows(self) -> None:
+        """Raise InputError if the recipe asks for other rows than the corpus holds: these stages cannot bring them."""
+        made_by = recipes.load(self.corpus.recipe)
+        for key in ("sources", "pivot", "limit", "screen", "translate", "models"):
+            if getattr(self.recipe, key) != getattr(made_by, key):
+                raise InputError(
+                    f"`{key}` is a setting of stages before `pair`, whose rows are made already",
+                    f"plugdata run {self.corpus.recipe} --set …: what was answered is not asked for again",
+                )
+
+    def check_license(self) -> None:
+        """Raise GateError, before a call is paid, if the kept rows could not be published under one licence."""
+        found = {
+            origin
+            for batch in self.corpus.batches("screen")
+            for origin in batch.filter(kept()).select("source", "license").unique().iter_rows()
+        }
+        licenses.declared(self.recipe.publish.license, found)
 
     def check_access(self) -> None:
         """See that there is a model, and a key for it, before work is done; not where nothing may be left to ask."""
@@ -200,9 +238,9 @@ class _Conductor:
         return self.recipe.models[0]
 
     def _input(self, key: str) -> StageRecord:
-        if key in self.manifest.stages:
-            return self.manifest.stages[key]
         stage, _, lang = key.partition("/")
+        if key in self.manifest.stages and self.corpus.part(stage, lang).is_file():
+            return self.manifest.stages[key]
         raise InputError(
             f"{self.corpus.path} lacks the stage {stage}{f' in {lang}' if lang else ''}",
             "it was not finished, or its source grew: bring it up with `plugdata run` or `plugdata translate`",
@@ -213,7 +251,7 @@ class _Conductor:
 
     def _is_fresh(self, step: Step, *, retry_failed: bool = False) -> bool:
         record = self.manifest.stages.get(step.key)
-        if record is None or not self.corpus.part(step.stage, step.lang).is_file():
+        if record is None or self.corpus.n_rows(step.stage, step.lang) != record.counts.rows:
             return False
         return record.digest == self._digest(step) and not (retry_failed and record.counts.taken(Status.FAILED))
 

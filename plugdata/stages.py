@@ -231,10 +231,17 @@ def publish(corpus: Corpus, recipe: Recipe, manifest: Manifest) -> dist.Built:
         ],
         prompts=sorted({use.prompt for use in uses}),
         recipe_text=recipes.public(recipe),
-        manifest_text=manifest.model_dump_json(indent=2) + "\n",
+        manifest_text=_ordered(manifest, recipe).model_dump_json(indent=2) + "\n",
         version=__version__,
     )
     return dist.build(corpus.dist, {lang: corpus.part("dedup", lang) for lang in recipe.languages}, recipe, facts)
+
+
+def _ordered(manifest: Manifest, recipe: Recipe) -> Manifest:
+    """The manifest with the recipe's languages alone, stages in their order: the same however a corpus came about."""
+    order = [(stage, None if stage in rows.SHARED else lang) for stage in rows.CONTRACTS for lang in recipe.languages]
+    keys = dict.fromkeys(stage_key(stage, lang) for stage, lang in order)
+    return manifest.model_copy(update={"stages": {key: manifest.stages[key] for key in keys}})
 
 
 def served_as(model: Model) -> str:

@@ -95,6 +95,16 @@ def test_translating_again_adds_to_what_the_corpus_has(run: _Run, tmp_path: Path
     assert (recipe.languages, recipe.filter.lid.min, recipe.sources[0].license) == (("ko", "es"), 0.3, "mit")
 
 
+def test_a_stage_command_does_not_pretend_to_change_what_was_translated(run: _Run, tmp_path: Path) -> None:
+    with LlmServer() as server:
+        run("translate", _source(tmp_path), "corpus", "--to", "ko", "--model", "m", "--base-url", server.base_url)
+        code, _, err = run("dedup", "corpus", "--set", "translate.protocol=plain")
+        assert (code, "plugdata run corpus/recipe.yaml --set" in err) == (2, True)
+        code, _, err = run("run", "corpus/recipe.yaml", "--set", "sources.0.license=mit", "--until", "dedup")
+        assert (code, len(server.requests)) == (0, 5)
+    assert set(Corpus(tmp_path / "corpus").rows("dedup", "ko")["license"]) == {"mit"}
+
+
 def test_what_is_asked_of_a_corpus_too_early_or_of_a_damaged_one(run: _Run, tmp_path: Path) -> None:
     with LlmServer(faults=[llm.quota_exhausted()]) as server:
         here = ["--to", "ko", "--model", "m", "--base-url", server.base_url]

@@ -111,7 +111,7 @@ def test_a_field_that_the_identifier_doubts_but_names_rightly_is_kept() -> None:
 @pytest.mark.parametrize(
     ("values", "settings", "reason", "detail"),
     [
-        ({"script_response": 0.2}, {}, "script", "0.2 < 0.5 of letters in the script of ko in response"),
+        ({"script_response": 0.2}, {}, "script", "0.2 < 0.3 of letters in the script of ko in response"),
         ({"n_chars_response": 0}, {}, "length", "0 < 1 characters in response"),
         ({"n_chars_instruction": 101}, {"length": {"max_chars": 100}}, "length", "101 > 100 characters in instruction"),
         ({"ratio_response": 0.1}, {}, "ratio", "0.1 < 0.2 characters a pivot character in response"),

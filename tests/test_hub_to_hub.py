@@ -15,6 +15,11 @@ from tests.servers.llm import LlmServer
 ROOT = Path(__file__).parents[1]
 TOPICS = ["an old bridge", "a quiet garden", "the night train", "an island market", "the village school", "a mill"]
 
+CHANGE = """
+from huggingface_hub import HfApi
+there = {"repo_id": "tester/alpaca", "repo_type": "dataset"}
+HfApi().upload_file(path_or_fileobj=b"{}", path_in_repo="notes.json", **there)
+"""
 UPLOAD = """
 import sys
 from huggingface_hub import HfApi
@@ -23,7 +28,6 @@ HfApi().create_repo(**there)
 HfApi().upload_file(path_or_fileobj=sys.argv[1], path_in_repo="train.jsonl", **there)
 """
 LOAD = """
-import sys
 from datasets import load_dataset
 rows = load_dataset("tester/plug", "ko", split="train")
 print(rows.num_rows, rows.column_names)
@@ -80,6 +84,9 @@ def test_a_data_set_on_the_hub_becomes_a_corpus_on_the_hub(tmp_path: Path, hub: 
         code, out, err = person.plugdata("translate", "tester/alpaca", "corpus", *asked)
         assert code == 0, err
         assert "100 %" in out
+        assert person.python("-c", CHANGE)[0] == 0  # what its owner does later blocks no resume
+        code, _, err = person.plugdata("translate", "tester/alpaca", "corpus", *asked)
+        assert (code, len(server.requests)) == (0, 6), err
 
     code, _, err = person.plugdata("push", "corpus", "--repo", "tester/plug")
     assert (code, "licence" in err or "license" in err) == (4, True), err  # nobody said under which licence

@@ -127,3 +127,11 @@ def test_a_licence_the_hub_may_not_list_is_written_as_other_with_a_name() -> Non
     assert licenses.on_card("mit") == {"license": "mit"}
     assert licenses.on_card("llama3.1")["license_name"] == "llama3.1"
     assert licenses.on_card("other") == {"license": "other", "license_name": "per-row", "license_link": "LICENSE"}
+
+
+@pytest.mark.parametrize("asked", ["unlicense", "openrail", "my-university-1.0"])
+@pytest.mark.parametrize("source", ["cc-by-nc-4.0", "cc-by-sa-4.0", "cc-by-4.0"])
+def test_a_licence_that_nobody_has_read_cannot_stand_for_one_with_conditions(asked: str, source: str) -> None:
+    with pytest.raises(GateError, match="may drop"):
+        licenses.declared(asked, [("a", source)])
+    assert licenses.declared(asked, [("a", None), ("b", "cc0-1.0"), ("c", asked)]) == asked

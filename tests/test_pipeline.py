@@ -172,7 +172,7 @@ def test_what_was_made_from_fewer_rows_is_forgotten_when_the_source_grows(tmp_pa
             pipeline.run(_recipe(tmp_path, server))
         assert stats.state(corpus).funnel.rows == {"all": 8}
         with pytest.raises(InputError, match="lacks the stage translate"):
-            pipeline.run(_recipe(tmp_path, server), first="pair")
+            pipeline.run(_recipe(tmp_path, server, limit=3), first="pair")
         server.faults = []
         pipeline.run(_recipe(tmp_path, server))
     assert stats.state(corpus).funnel.rows == {"ko": 8, "es": 8}
@@ -203,6 +203,40 @@ def test_a_run_that_fails_leaves_the_corpus_its_recipe(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="lacks the stage translate in fr"):
             pipeline.run(_recipe(tmp_path, server, languages=["ko", "fr"]), first="pair")
     assert corpus.recipe.read_text() == before
+
+
+def test_rows_that_may_not_be_published_are_not_paid_for(tmp_path: Path) -> None:
+    with LlmServer() as server:
+        recipe = _recipe(tmp_path, server)
+        unlicensed = tuple(source.model_copy(update={"license": None}) for source in recipe.sources)
+        with pytest.raises(GateError, match="licence of 'rows' is unknown"):
+            pipeline.run(recipe.model_copy(update={"sources": unlicensed}))
+        assert server.requests == []
+
+
+def test_dist_is_the_same_however_the_corpus_came_about(tmp_path: Path) -> None:
+    def published(folder: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    with LlmServer() as server:
+        at_once = pipeline.run(_recipe(tmp_path, server))
+        first = published(at_once.dist)
+        pipeline.run(_recipe(tmp_path, server, languages=["es"]))
+        pipeline.run(_recipe(tmp_path, server, filter={"length": {"max_chars": 60}}), until="dedup")
+        pipeline.run(_recipe(tmp_path, server))
+        assert len(server.requests) == 16
+    assert published(at_once.dist) == first
+
+
+def test_a_damaged_file_is_made_anew_where_it_can_be(tmp_path: Path) -> None:
+    with LlmServer() as server:
+        corpus = pipeline.run(_recipe(tmp_path, server))
+        corpus.part("dedup", "ko").write_bytes(b"garbage")
+        corpus.part("filter", "es").unlink()
+        pipeline.run(_recipe(tmp_path, server), first="pair")
+        assert len(server.requests) == 16
+    assert _kept(corpus) == {"ko": 8, "es": 8}
+    assert corpus.rows("dedup", "ko").height == 8
 
 
 def test_when_every_call_fails_the_run_is_partial_not_refused(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ filter:
         (GOOD.replace("[ko, sw]", "ko"), "is not a list, e.g. [ko]"),
         (GOOD.replace("http://127.0.0.1:1/v1", "localhost:8000/v1"), "not an http(s) URL"),
         (GOOD.replace("model: m,", "model: m, params: {n: 2},"), "'n' is not a parameter to set here"),
+        (GOOD.replace("model: m,", "model: m, params: {extra_headers: {}},"), "'extra_headers' is not a parameter"),
         (GOOD.replace("model: m,", "model: m, params: {since: 2024-01-01},"), "cannot be sent as JSON"),
         (GOOD + "filter: {ratio: {band: [3, 1]}}\n", "the floor below the ceiling"),
         ("", "is empty"),

@@ -25,9 +25,10 @@ PATTERN = "|".join(
         r"www\.[!#-;=?-~]+",
         r"\]\([^()\s]*\)",  # the target of a Markdown link
         r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",  # 64: RFC 5321 §4.5.3.1.1
-        r"<[A-Za-z/!?][^<>]*>",
+        r"</?[A-Za-z][\w:-]*(?:\s+[\w:@.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))*\s*/?>",  # "a<b and c>d" is none
+        r"<[!?][^<>]*>",
         r"\$\$[^$]*\$\$",
-        r"\$[^\s$](?:[^$\n]*[^\s$])?\$",  # no space inside the dollars, as in Pandoc: prices stay
+        r"\$[^\s$](?:[^$\n]*[^\s$])?\$(?:[^0-9]|$)",  # as in Pandoc, no space inside and no digit behind: prices stay
         r"\\\[[^\\]*(?:\\[^\[\]][^\\]*)*\\\]",
         r"\\\([^\\]*(?:\\[^()][^\\]*)*\\\)",
         r"\\[A-Za-z]+\*?(?:\{[^{}\n]*\})*",

@@ -2,6 +2,9 @@
 
 A letter of no script of its own (Unicode's Common: the Japanese prolonged sound mark, modifier letters) counts
 neither way.
+
+Letters of a dense script weigh more, as much as the Latin letters that would say the same: seven Chinese characters
+and the titles of four films are a third of an answer in Chinese, not a tenth.
 """
 
 import polars as pl
@@ -11,7 +14,10 @@ from plugdata.languages import Language
 
 
 def share(prose: pl.Series, language: Language) -> pl.Series:
-    """The share of letters in the language's scripts, 0 to 1; null below MIN_LETTERS letters.
+    """The share of letters in the language's scripts by weight, 0 to 1; null below MIN_LETTERS letters.
+
+    A letter of a language weighs the English characters that one of its characters stands for (by twice the floor of
+    its `ratio`, see languages.toml), at least one.
 
     A short text abstains because "Python", "NASA" or "Harry Potter" is a right answer in any script.
     """
@@ -20,4 +26,6 @@ def share(prose: pl.Series, language: Language) -> pl.Series:
     rest = prose.str.replace_all(rf"[\p{{L}}&&[{scripts}]]+", "")
     ours = prose.str.len_chars() - rest.str.len_chars()
     letters = ours + rest.str.count_matches(r"[\p{L}--\p{Common}]")
-    return pl.select(pl.when(letters >= MIN_LETTERS).then(ours / letters)).to_series()
+    weight = max(1.0, 1 / (2 * language.ratio[0]))
+    by_weight = ours * weight / (letters - ours + ours * weight)
+    return pl.select(pl.when(letters >= MIN_LETTERS).then(by_weight)).to_series()

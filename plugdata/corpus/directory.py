@@ -137,6 +137,16 @@ class Corpus:
         with replacing(self.path / name) as handle:
             handle.write(text.encode())
 
+    def n_rows(self, stage: str, lang: str | None = None) -> int | None:
+        """Rows in a stage's file by its footer; None where there is no file, or a damaged one."""
+        import pyarrow.parquet as pq
+
+        try:
+            with reading(self.part(stage, lang)):
+                return int(pq.read_metadata(self.part(stage, lang)).num_rows)
+        except (FileNotFoundError, CorpusError):
+            return None
+
     def batches(self, stage: str, lang: str | None = None) -> Iterator[pl.DataFrame]:
         """The rows of a finished stage, `BATCH` at a time."""
         import pyarrow.parquet as pq

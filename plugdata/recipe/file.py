@@ -22,6 +22,8 @@ from plugdata.recipe.models import Recipe, did_you_mean, is_loopback
 def load(path: Path, assignments: Sequence[str] = ()) -> Recipe:
     """The recipe in a file, with "key.sub=value" assignments (YAML values) laid over it.
 
+    The recipe.yaml of a corpus means that corpus, wherever it was moved.
+
     Raises RecipeError with every problem found, each with its line where it has one.
     """
     try:
@@ -29,7 +31,10 @@ def load(path: Path, assignments: Sequence[str] = ()) -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise RecipeError(str(path), [f"cannot be read: {reason}"], "name a recipe file (.yaml)") from None
-    return resolve(_parse(text, str(path)), assignments, str(path), folder=path.parent)
+    recipe = resolve(_parse(text, str(path)), assignments, str(path), folder=path.parent)
+    if path.name == "recipe.yaml" and (path.parent / ".lock").exists():
+        return recipe.model_copy(update={"corpus": path.parent})
+    return recipe
 
 
 def resolve(

@@ -99,6 +99,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+_OF_THE_SDK = ("extra_headers", "extra_query", "extra_body")
+"""`params` are the body of the request, which is stored and published: no place for a header with a key."""
+
+
 class Model(Settings):
     """What answers: an OpenAI-compatible endpoint, or `local` (llama.cpp in process)."""
 
@@ -130,7 +134,7 @@ class Model(Settings):
     @field_validator("params")
     @classmethod
     def _can_be_sent(cls, params: dict[str, Any]) -> dict[str, Any]:
-        if ours := sorted(params.keys() & {"model", "messages", "stream", "n"}):
+        if ours := sorted(params.keys() & {"model", "messages", "stream", "n", *_OF_THE_SDK}):
             raise ValueError(f"{ours[0]!r} is not a parameter to set here")
         try:
             json.dumps(params, allow_nan=False)
@@ -166,7 +170,7 @@ class Lid(Settings):
 
 
 class Script(Settings):
-    min: Share = Field(0.5, description="share of letters in the language's scripts")
+    min: Share = Field(0.3, description="share of letters in the language's scripts, by weight")
 
 
 class Length(Settings):

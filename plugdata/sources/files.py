@@ -122,6 +122,8 @@ def _csv(stream: BinaryIO, name: str) -> Iterator[Record]:
             if header is None:
                 if fault:
                     raise SourceError(f"{place}: the header is {fault}", "is it a CSV file?")
+                if doubled := sorted({cell for cell in cells if cells.count(cell) > 1}):
+                    raise SourceError(f"{place}: the header names {doubled[0]!r} twice", "rename one of the columns")
                 header = cells
                 continue
             if not fault and len(cells) != len(header):

@@ -93,7 +93,7 @@ def _list_inside(text: str, start: int, name: str) -> int | None:
                 return None
             at = _after_room(text, at + 1)
             opened = _after_room(text, at + 1) if text[at : at + 1] == "[" else at
-            if opened > at and text[opened : opened + 1] == "{":
+            if opened > at and text[opened : opened + 1] == "{" and key not in ("messages", "conversations"):
                 found.append((key, at))
             at = _after_room(text, _decode(text, at)[1])
     except _Fault:

@@ -29,7 +29,8 @@ _NONE = ["none", "null", "nil", "nothing", "undefined", "nan", "empty"]
 _ASKS_FOR_ONE = (
     r"(?i)\?|\b(?:which|what|who|whom|where|when|how (?:many|much)|any|if|whether|identify|find|extract|detect"
     r"|determine|count|list|name|select|choose|pick|classify|categori[sz]e|calculate|compute|evaluate|output|return|print"
-    r"|predict|fill|complete|value|type|label|answer|solve)\b"
+    r"|predict|fill|complete|value|type|label|answer|solve"
+    r"|opposite|synonym|antonym|word|means?)\b"
 )
 _TO_DO = r"^\W*(?:TODO|TBD|TBA)\W*$"  # capitals only: "todo" is Spanish, "To do." an answer
 _DOTS = r"^\s*(?:\.{2,}|…+|-{3,}|_{2,}|\*{3,}|(?:\. ){2,}\.)\s*$"
@@ -51,7 +52,7 @@ _THIS = r"\b(?:this|these|the (?:following|attached|provided|given|accompanying|
 # what may follow: so that "in the video game", "this picture of Dorian Gray" are not taken for pictures
 _END = r"(?:\s*$|\s*[.?!,;)]|\s+(?:and|or|is|was|are|were|shows?|depicts?|below|above|attached|provided|to|into|as)\b)"
 _POINTS = (
-    rf"(?i)({_THIS}(?:{_MEDIA}|{_ART}|{_PAGE})|\b(?:in|on|of|from|at) the {_MEDIA}"
+    rf"(?i)({_THIS}(?:{_MEDIA}|{_ART}|{_PAGE})|\b(?:in|on|at) the {_MEDIA}"
     rf"|\bthe (?:{_MEDIA}|{_ART}|{_PAGE}) (?:below|above|attached)){_END}"
 )
 _ATTACHED = (

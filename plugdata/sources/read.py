@@ -45,12 +45,14 @@ def read(
 
 
 def digest(source: Source, folder: Path) -> str:
-    """What the source holds, as one line: "sha256:…" of a file (of names and digests, for a folder), "hub:ID@COMMIT".
+    """What the source holds, as one line.
+
+    "sha256:…" of a file (of names and digests, for a folder), "hub:ID[CONFIG/SPLIT]@COMMIT" of a Hub data set.
 
     Raises SourceError where the source cannot be read or reached.
     """
     if source.id:
-        return f"hub:{source.id}@{hub.commit(source)}"
+        return f"hub:{source.id}[{source.config or ''}/{source.split}]@{hub.commit(source)}"
     path = _path(source, folder)
     digests = [(file.name, _sha256(file)) for file in files.listed(path)]
     if not path.is_dir():

@@ -248,7 +248,7 @@ def _own_id(value: object) -> str | None:
 
 
 def _license(source: Source, own: object) -> str | None:
-    declared = source.license or licenses.known_source(source.id or "")
+    declared = licenses.normal(source.license) or licenses.known_source(source.id or "")
     said = licenses.normal(own) if isinstance(own, str) and not escaped(own) else None
     return declared if said is None else licenses.stricter([said, declared or said])
 
