@@ -296,11 +296,12 @@ def demo(corpus: Path, quiet: bool) -> None:
     """
     from plugdata import pipeline
     from plugdata import recipe as recipes
+    from plugdata.review.closing import closing
 
     asked = recipes.load(recipes.packaged("quickstart.yaml"), [f"corpus={json.dumps(str(corpus))}"])
     with _watching(quiet) as watch:
-        pipeline.run(asked, watch=watch)
-    _print_demo(corpus)
+        made = pipeline.run(asked, watch=watch)
+    _console().print(closing(made))
 
 
 def _of(corpus: Path, assignments: tuple[str, ...]) -> "Recipe":
@@ -340,20 +341,3 @@ def _bring_up(recipe: "Recipe", **options: Any) -> None:
         _console().print(screen.funnel(stats.state(Corpus(recipe.corpus)).funnel))
         raise
     _console().print(screen.funnel(stats.state(Corpus(recipe.corpus)).funnel))
-
-
-def _print_demo(path: Path) -> None:
-    from plugdata.corpus import Corpus
-    from plugdata.review import screen, stats
-
-    corpus = Corpus(path)
-    console = _console()
-    state = stats.state(corpus)
-    langs = list(state.funnel.until)
-    out = [row for lang in langs for row in stats.taken_out(corpus, lang).iter_rows(named=True)]
-    kept = [row for lang in langs for row in stats.sample(corpus, lang, 2, status="kept").iter_rows(named=True)]
-    console.print("[bold]What became of every row[/]", screen.funnel(state.funnel), sep="\n")
-    console.print("[bold]Taken out[/]", screen.taken_out(out), sep="\n")
-    console.print("[bold]Kept, side by side[/]", screen.sample(kept[:3]), sep="\n")
-    console.print(f'Load it:  datasets.load_dataset("{corpus.dist}", "{langs[0]}", split="train")', markup=False)
-    console.print(f"Look on:  plugdata sample {corpus.path} --status dropped", markup=False)

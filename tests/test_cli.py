@@ -1,15 +1,18 @@
 """The commands as people type them: what they print, where, and with which exit code."""
 
+import io
 import json
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from plugdata import cli
 from plugdata import recipe as recipes
 from plugdata.calls import retry
 from plugdata.corpus import Corpus
+from plugdata.review.closing import closing
 from tests.servers import llm
 from tests.servers.llm import LlmServer
 
@@ -73,6 +76,11 @@ def test_translate_pair_filter_dedup_one_by_one(run: _Run, tmp_path: Path) -> No
     assert [json.loads(line)["lang"] for line in out.splitlines()] == ["ko", "ko"]
     code, out, _ = run("sample", "corpus", "--lang", "es", "-n", 1)
     assert "When you come to" in out.replace("\n", " ")
+    screen = io.StringIO()
+    Console(file=screen, width=100).print(closing(Corpus(tmp_path / "corpus")))
+    shown = screen.getvalue()
+    assert shown.count("· kept") == 3
+    assert "What became of every row" in shown and "Taken out" in shown
 
 
 def test_set_moves_a_threshold_of_a_corpus_and_is_remembered(run: _Run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,62 +74,57 @@ def dispatch(
     model, endpoint) or CorpusError (the ledger) after the calls in flight are committed; KeyboardInterrupt likewise.
     Works inside a running event loop too (a notebook), which it blocks.
     """
-    stopper: list[Callable[[], object]] = []
-    work = _dispatch(jobs, model, served_as, ledger, retries, tell, say, stopper)
+    stoppers: list[Callable[[], object]] = []
+
+    async def ask() -> Tally:
+        tally = Tally()
+        queue = iter(jobs)
+        loop = asyncio.get_running_loop()
+        async with client.connect(model) as endpoint:
+            caller = _Caller(endpoint, client.endpoint_name(model), model, served_as, ledger, retries, say)
+            stoppers.append(lambda: loop.call_soon_threadsafe(caller.stop))
+
+            async def work() -> None:
+                try:
+                    for row, task in queue:
+                        if caller.stopping:
+                            return
+                        if not await caller.complete(row, task):
+                            tally.failed += 1
+                        tally.done += 1
+                        tally.calls, tally.retries = caller.n_answered, caller.health.retries
+                        tell(tally)
+                except Exception as error:  # whatever it is, the other workers' calls are paid and must be committed
+                    caller.stop(error)
+
+            def interrupted() -> None:
+                caller.stop()
+                say("interrupted: waiting for the calls in flight, which are paid; Ctrl-C again stops at once")
+
+            with _ctrl_c(interrupted):
+                await asyncio.gather(*(work() for _ in range(model.limits.concurrency)))
+        ledger.flush()
+        if caller.stopping:
+            raise caller.cause or KeyboardInterrupt
+        return tally
+
+    return _run(ask, stoppers)
+
+
+def _run(ask: Callable[[], Coroutine[Any, Any, Tally]], stoppers: list[Callable[[], object]]) -> Tally:
+    """What `ask` returns, run in this thread, or in one of its own where an event loop is running already."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return asyncio.run(ask())
     with ThreadPoolExecutor(max_workers=1) as own_thread:
-        running = own_thread.submit(asyncio.run, work)
+        running = own_thread.submit(asyncio.run, ask())
         try:
             return running.result()
         except KeyboardInterrupt:
-            for stop in stopper:
+            for stop in stoppers:
                 stop()
             raise
-
-
-async def _dispatch(
-    jobs: Iterable[Job],
-    model: Model,
-    served_as: str,
-    ledger: Ledger,
-    retries: int,
-    tell: Callable[[Tally], None],
-    say: Callable[[str], None],
-    stopper: list[Callable[[], object]],
-) -> Tally:
-    tally = Tally()
-    queue = iter(jobs)
-    loop = asyncio.get_running_loop()
-    async with client.connect(model) as endpoint:
-        caller = _Caller(endpoint, client.endpoint_name(model), model, served_as, ledger, retries, say)
-        stopper.append(lambda: loop.call_soon_threadsafe(caller.stop))
-
-        async def work() -> None:
-            try:
-                for row, task in queue:
-                    if caller.stopping:
-                        return
-                    if not await caller.complete(row, task):
-                        tally.failed += 1
-                    tally.done += 1
-                    tally.calls, tally.retries = caller.n_answered, caller.health.retries
-                    tell(tally)
-            except Exception as error:  # whatever it is, the other workers' calls are paid and must be committed
-                caller.stop(error)
-
-        def interrupted() -> None:
-            caller.stop()
-            say("interrupted: waiting for the calls in flight, which are paid; Ctrl-C again stops at once")
-
-        with _ctrl_c(interrupted):
-            await asyncio.gather(*(work() for _ in range(model.limits.concurrency)))
-    ledger.flush()
-    if caller.stopping:
-        raise caller.cause or KeyboardInterrupt
-    return tally
 
 
 class _Caller:

@@ -1,0 +1,25 @@
+"""What the demo shows at its end: the funnel, every row that was taken out, three rows side by side, and what next."""
+
+from rich.console import Group
+from rich.text import Text
+
+from plugdata.corpus import Corpus
+from plugdata.review import screen, stats
+
+
+def closing(corpus: Corpus) -> Group:
+    """A small corpus on one long screen."""
+    funnel = stats.state(corpus).funnel
+    langs = list(funnel.until)
+    out = [row for lang in langs for row in stats.taken_out(corpus, lang).iter_rows(named=True)]
+    kept = [row for lang in langs for row in stats.sample(corpus, lang, 2, status="kept").iter_rows(named=True)]
+    return Group(
+        Text("What became of every row", "bold"),
+        screen.funnel(funnel),
+        Text("Taken out", "bold"),
+        screen.taken_out(out),
+        Text("Kept, side by side", "bold"),
+        screen.sample(kept[:3]),
+        Text(f'Load it:  datasets.load_dataset("{corpus.dist}", "{langs[0]}", split="train")'),
+        Text(f"Look on:  plugdata sample {corpus.path} --status dropped"),
+    )
