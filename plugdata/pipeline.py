@@ -7,7 +7,7 @@ which checks that none got lost, and noted in the manifest, which is written las
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from plugdata import licenses, stages
@@ -15,7 +15,7 @@ from plugdata import recipe as recipes
 from plugdata.calls import client
 from plugdata.calls.dispatch import Tally, dispatch
 from plugdata.calls.ledger import Ledger
-from plugdata.corpus import Corpus, Manifest, Progress, StageRecord, stage_key
+from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, stage_key
 from plugdata.errors import InputError, PartialError
 from plugdata.publish import dist, hub
 from plugdata.recipe import Model, Recipe
@@ -48,11 +48,11 @@ def run(recipe: Recipe, *, first: str = "source", until: str = "dist", watch: Wa
     corpus = Corpus.create(recipe.corpus) if first == "source" else Corpus.open(recipe.corpus)
     with corpus.lock():
         asked = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
+        if "source" not in asked:
+            _refuse_other_rows(corpus, recipe)
         conductor = _Conductor(corpus, recipe, watch)
         if "source" in asked:
             conductor.bind()
-        else:
-            conductor.refuse_other_rows()
         if not corpus.recipe.is_file():
             corpus.write_text("recipe.yaml", recipes.dump(recipe))
         if "translate" in asked:
@@ -89,14 +89,29 @@ def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch
     return pushed
 
 
+def _refuse_other_rows(corpus: Corpus, recipe: Recipe) -> None:
+    """Raise InputError if a recipe asks for other rows than the corpus holds: later stages cannot bring them."""
+    made_by = recipes.load(corpus.recipe)
+    for key in ("sources", "pivot", "limit", "screen", "translate", "models"):
+        if getattr(recipe, key) != getattr(made_by, key):
+            raise InputError(
+                f"`{key}` is a setting of stages before `pair`, whose rows are made already",
+                f"plugdata run {corpus.recipe} --set …: what was answered is not asked for again",
+            )
+
+
 class _Conductor:
-    """One run: the corpus, the recipe, and the manifest as it grows."""
+    """One run: the corpus, the recipe, and the manifest as it grows.
+
+    A Hub data set without a revision is read, and published, at the commit that was current when the corpus was
+    begun, so that what its owner changes later neither exchanges rows nor blocks a resume.
+    """
 
     def __init__(self, corpus: Corpus, recipe: Recipe, watch: Watch) -> None:
         self.corpus = corpus
-        self.recipe = recipe
         self.watch = watch
         self.manifest = corpus.manifest() or Manifest(pivot=recipe.pivot, sources=())
+        self.recipe = _pinned(recipe, self.manifest.sources)
         self._progress_at = 0.0
         if self.manifest.pivot != recipe.pivot:
             raise InputError(
@@ -105,17 +120,9 @@ class _Conductor:
             )
 
     def bind(self) -> None:
-        """Bind the corpus to its sources, or see that it is still made from those it was begun with.
-
-        A Hub data set without a revision is read at the commit that was current when the corpus was begun, so that
-        what its owner changes later neither exchanges rows nor blocks a resume.
-        """
+        """Bind the corpus to its sources, or see that it is still made from those it was begun with."""
         bound = self.manifest.sources
-        if bound:
-            self._pin([record.digest for record in bound])
         records = stages.source_records(self.recipe)
-        if not bound:
-            self._pin([record.digest for record in records])
         if bound and [record.digest for record in records] != [record.digest for record in bound]:
             names = " + ".join(record.name for record in bound)
             raise InputError(
@@ -123,23 +130,7 @@ class _Conductor:
                 "name another corpus, or bring the old sources back",
             )
         self.manifest = self.manifest.model_copy(update={"sources": records})
-
-    def _pin(self, digests: list[str]) -> None:
-        pinned = list(self.recipe.sources)
-        for at, (source, digest) in enumerate(zip(pinned, digests, strict=False)):
-            if source.id and not source.revision and digest.startswith("hub:"):
-                pinned[at] = source.model_copy(update={"revision": digest.rpartition("@")[2]})
-        self.recipe = self.recipe.model_copy(update={"sources": tuple(pinned)})
-
-    def refuse_other_rows(self) -> None:
-        """Raise InputError if the recipe asks for other rows than the corpus holds: these stages cannot bring them."""
-        made_by = recipes.load(self.corpus.recipe)
-        for key in ("sources", "pivot", "limit", "screen", "translate", "models"):
-            if getattr(self.recipe, key) != getattr(made_by, key):
-                raise InputError(
-                    f"`{key}` is a setting of stages before `pair`, whose rows are made already",
-                    f"plugdata run {self.corpus.recipe} --set …: what was answered is not asked for again",
-                )
+        self.recipe = _pinned(self.recipe, records)
 
     def check_license(self) -> None:
         """Raise GateError, before a call is paid, if the kept rows could not be published under one licence."""
@@ -175,7 +166,7 @@ class _Conductor:
         corpus, recipe = self.corpus, self.recipe
         match stage:
             case "source":
-                steps = stages.source(corpus, recipe, self.manifest.sources)
+                steps = stages.source(recipe, self.manifest.sources)
             case "screen":
                 steps = stages.screen(corpus, recipe)
             case "translate":
@@ -273,3 +264,12 @@ class _Conductor:
         if progress.updated_at - self._progress_at >= PROGRESS_EVERY_S:
             self._progress_at = progress.updated_at
             self.corpus.write_progress(progress)
+
+
+def _pinned(recipe: Recipe, records: Sequence[SourceRecord]) -> Recipe:
+    """The recipe with each Hub source that names no revision at the commit that its record's digest ends with."""
+    pinned = list(recipe.sources)
+    for at, (source, record) in enumerate(zip(pinned, records, strict=False)):
+        if source.id and not source.revision and record.digest.startswith("hub:"):
+            pinned[at] = source.model_copy(update={"revision": record.digest.rpartition("@")[2]})
+    return recipe.model_copy(update={"sources": tuple(pinned)})

@@ -64,7 +64,7 @@ def source_records(recipe: Recipe) -> tuple[SourceRecord, ...]:
     )
 
 
-def source(corpus: Corpus, recipe: Recipe, records: tuple[SourceRecord, ...]) -> list[Step]:
+def source(recipe: Recipe, records: tuple[SourceRecord, ...]) -> list[Step]:
     """Every record as a row; later twins merged into the first."""
 
     def read() -> Iterator[pl.DataFrame]:
@@ -195,12 +195,14 @@ def deduplicated(corpus: Corpus, recipe: Recipe) -> list[Step]:
     def of(lang: str) -> Callable[[], Iterable[pl.DataFrame]]:
         return lambda: [decided()[lang]]
 
-    keys = tuple(stage_key("filter", lang) for lang in recipe.languages)
+    def inputs(lang: str) -> tuple[str, ...]:
+        return tuple(stage_key("filter", code) for code in [lang, *(c for c in recipe.languages if c != lang)])
+
     return [
         Step(
             "dedup",
             lang,
-            (stage_key("filter", lang), *keys),
+            inputs(lang),
             recipe.dedup.model_dump(),
             dedup.VERSION,
             rows.DEDUP,

@@ -106,4 +106,5 @@ def test_a_data_set_on_the_hub_becomes_a_corpus_on_the_hub(tmp_path: Path, hub: 
     card = hub.files("tester/plug")["README.md"].decode()
     assert 'load_dataset("tester/plug", "ko"' in card
     assert "tester/alpaca" in card
+    assert "revision: " in hub.files("tester/plug")["recipe.yaml"].decode()  # the commit that the rows are from
     assert str(tmp_path) not in "".join(map(str, hub.files("tester/plug").values()))

@@ -240,7 +240,8 @@ def for_translation(
     not given.
     """
     given = {key: value for key, value in flags.items() if value is not None}
-    before = _plain(_parse((corpus / "recipe.yaml").read_text("utf-8"), str(corpus))) if _holds_recipe(corpus) else {}
+    there = corpus / "recipe.yaml"
+    before = _plain(_parse(there.read_text("utf-8"), str(there))) if there.is_file() else {}
     place = {"path": str(Path(source).expanduser().absolute())} if _is_path(source) else {"id": source}
     origin: dict[str, Any] = next((s for s in before.get("sources", []) if place.items() <= s.items()), {})
     origin = {**origin, **place, **{key: given[key] for key in ("split", "config", "license") if key in given}}
@@ -261,10 +262,6 @@ def for_translation(
     ours = ("model", "base_url", "api_key_env", "rpm", "concurrency")
     recipe = resolve(asked, assignments, where="plugdata translate")
     return with_model(recipe, **{key: value for key, value in given.items() if key in ours})
-
-
-def _holds_recipe(corpus: Path) -> bool:
-    return (corpus / "recipe.yaml").is_file()
 
 
 def _is_path(source: str) -> bool:
