@@ -1,1 +1,2 @@
-"""Loopback servers for tests and benchmarks: an LLM endpoint (llm.py) and a Hub (hub.py), standard library only."""
+"""Loopback servers for tests and benchmarks: an LLM endpoint (llm/, with a batch API in
+batches.py) and a Hub (hub.py), standard library only."""
