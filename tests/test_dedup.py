@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from plugdata import rows
-from plugdata.curate.dedup import dedup, screen_duplicates
+from plugdata.curate.dedup import dedup, screen_duplicates, source_duplicates
 from plugdata.curate.duplicates import banding, duplicates
 from plugdata.recipe import Dedup, Screen
 
@@ -28,8 +28,14 @@ def texts(*given_texts: str, preference: list[int] | None = None) -> pl.DataFram
     )
 
 
+def _screened(source: pl.DataFrame, settings: Screen, spill: Path) -> pl.DataFrame:
+    """All rows at once, their duplicates looked for in frames of one row."""
+    found = source_duplicates((source[n : n + 1] for n in range(source.height)), settings, spill)
+    return screen_duplicates(source, found)
+
+
 def found(frame: pl.DataFrame, near: float | None, spill: Path) -> dict[str, tuple[str, float | None]]:
-    return {id: (kept, jaccard) for id, kept, jaccard in duplicates(frame, near, spill).iter_rows()}
+    return {id: (kept, jaccard) for id, kept, jaccard in duplicates([frame], near, spill).iter_rows()}
 
 
 def jaccard(one: list[str], other: list[str]) -> float:
@@ -134,10 +140,10 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     originals = [rng.choices(WORDS, k=40) for _ in range(100)]
     copies = [edited(rng.choice(originals), WORDS, 1, rng) for _ in range(200)]
     frame = texts(*(" ".join(tokens) for tokens in originals + copies))
-    expected = duplicates(frame, 0.7, tmp_path)
+    expected = duplicates([frame], 0.7, tmp_path)
     assert expected.height > 100
     assert expected["id"].is_sorted()
-    assert_frame_equal(duplicates(frame.sample(fraction=1, shuffle=True, seed=1), 0.7, tmp_path), expected)
+    assert_frame_equal(duplicates([frame.sample(fraction=1, shuffle=True, seed=1)], 0.7, tmp_path), expected)
 
 
 @settings(deadline=None, max_examples=30)
@@ -165,9 +171,9 @@ def test_banding_proposes_nearly_every_pair_at_the_threshold(near: float) -> Non
 def test_what_exceeds_memory_is_spilled_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(8)
     frame = texts(*(" ".join(rng.choices(WORDS, k=40)) for _ in range(3_000)))
-    expected = duplicates(frame, 0.8, tmp_path / "spill")
+    expected = duplicates([frame], 0.8, tmp_path / "spill")
     monkeypatch.setattr("plugdata.curate.duplicates.MEMORY", "60MB")
-    assert_frame_equal(duplicates(frame, 0.8, tmp_path / "spill"), expected)
+    assert_frame_equal(duplicates([frame], 0.8, tmp_path / "spill"), expected)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -187,7 +193,7 @@ NEAR = " ".join(random.Random(9).choices(WORDS, k=60))
 
 def test_a_later_duplicate_is_dropped_before_it_is_paid_for(tmp_path: Path) -> None:
     given_rows = source({"id": "z"}, {"id": "a", "response": "It!"}, {"id": "m", "response": "That."})
-    done = screen_duplicates(given_rows.sort("id"), Screen(), tmp_path)
+    done = _screened(given_rows.sort("id"), Screen(), tmp_path)
     assert done.schema == pl.Schema(rows.SCREEN)
     dropped = done.row(0, named=True)
     assert (dropped["id"], dropped["status"], dropped["stage"]) == ("a", "dropped", "screen")
@@ -199,23 +205,23 @@ def test_a_later_duplicate_is_dropped_before_it_is_paid_for(tmp_path: Path) -> N
 
 def test_near_duplicates_are_screened_only_if_asked_for(tmp_path: Path) -> None:
     given_rows = source({"response": NEAR}, {"response": NEAR + " more"})
-    assert screen_duplicates(given_rows, Screen(), tmp_path)["status"].to_list() == ["kept", "kept"]
-    done = screen_duplicates(given_rows, Screen(duplicates="near"), tmp_path).row(1, named=True)
+    assert _screened(given_rows, Screen(), tmp_path)["status"].to_list() == ["kept", "kept"]
+    done = _screened(given_rows, Screen(duplicates="near"), tmp_path).row(1, named=True)
     assert (done["reason"], done["kept_id"]) == ("duplicate-near", "r0")
     assert done["detail"] == "Jaccard 0.98 to a.jsonl:1"
-    strict = screen_duplicates(given_rows, Screen(duplicates="near", near=0.99), tmp_path)
+    strict = _screened(given_rows, Screen(duplicates="near", near=0.99), tmp_path)
     assert strict["status"].to_list() == ["kept", "kept"]
 
 
 def test_screening_can_be_switched_off(tmp_path: Path) -> None:
-    done = screen_duplicates(source({}, {}), Screen(duplicates="off"), tmp_path)
+    done = _screened(source({}, {}), Screen(duplicates="off"), tmp_path)
     assert done["status"].to_list() == ["kept", "kept"]
 
 
 def test_a_row_that_is_not_kept_is_nobodys_twin_and_is_left_as_it_is(tmp_path: Path) -> None:
     gone = {"status": "dropped", "stage": "source", "reason": "duplicate-id", "reasons": ["duplicate-id"]}
     given_rows = source(gone | {"id": "r1"}, {}, gone | {"id": "r1", "detail": "twin"})
-    done = screen_duplicates(given_rows, Screen(), tmp_path)
+    done = _screened(given_rows, Screen(), tmp_path)
     assert_frame_equal(done.drop("kept_id"), given_rows)
     assert done["kept_id"].to_list() == [None] * 3
 

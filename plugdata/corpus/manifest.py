@@ -59,13 +59,16 @@ class Manifest(_Stored):
 
 
 class Progress(_Stored):
-    """progress.json: the stage at work. Times are Unix seconds."""
+    """progress.json: the stage at work. Times are Unix seconds, money is in 1e-9 USD."""
 
     stage: str
     done: int
     total: int
     calls: int = 0
-    retries: int = 0
+    in_flight: int = 0
+    faults: dict[str, int] = {}  # calls that came back without an answer, by class
+    run_nano_usd: int = 0  # spent by this run
+    nano_usd: int = 0  # spent by the ledger so far
     started_at: float
     updated_at: float
 

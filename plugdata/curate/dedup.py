@@ -1,4 +1,4 @@
-"""Duplicates taken out: of sources before they are paid for (`screen_duplicates`), and of finished pairs (`dedup`).
+"""Duplicates taken out: of sources before they are paid for (`source_duplicates`), and of finished pairs (`dedup`).
 
 `dedup` decides on the pivot side and applies it to every language alike, so that parallel corpora stay parallel: what
 is a duplicate in English is one in Korean, however differently it was translated. A row is never dropped where the
@@ -9,7 +9,7 @@ near to both: kept, in one language, beside a row that was kept in its own right
 Which texts are duplicates is duplicates.py's business; this module knows rows and languages.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -21,20 +21,34 @@ from plugdata.rows import Reason, Status, kept
 VERSION = 1
 
 
-def screen_duplicates(source: pl.DataFrame, settings: recipe.Screen, spill: Path) -> pl.DataFrame:
-    """Drop the kept rows whose instruction, input and response together are those of an earlier kept row.
+def source_duplicates(batches: Iterable[pl.DataFrame], settings: recipe.Screen, spill: Path) -> pl.DataFrame:
+    """Every kept row whose instruction, input and response together are those of an earlier kept row.
 
-    Needs: rows.SOURCE, all rows of a corpus. Adds: kept_id (rows.SCREEN). Rows: all, same order; earlier is by
-    ordinal; those not kept are left untouched and count as no twin. `duplicates: near` also takes near-duplicates,
-    from a Jaccard similarity of `near`; `off` drops nothing.
+    Needs: rows.SOURCE, all rows of a corpus; earlier is by ordinal. Columns: id, kept_id, jaccard (null = exact) and
+    kept_as, the place of the row that is kept. `duplicates: near` also finds near-duplicates, from a Jaccard
+    similarity of `near`; `off` finds nothing.
     """
-    near = settings.near if settings.duplicates == "near" else None
+    places: list[pl.DataFrame] = []
     text = pl.concat_str("instruction", "input", "response", separator="\n", ignore_nulls=True)
-    texts = source.filter(kept()).select("id", text=text, preference="ordinal")
-    found = duplicates(texts.clear() if settings.duplicates == "off" else texts, near, spill)
-    places = source.filter(kept()).select(kept_id="id", _kept_as="place")
-    found = found.join(places, on="kept_id", how="left", maintain_order="left")
-    return rows.conform(_drop(source, found, "screen"), rows.SCREEN)
+
+    def texts() -> Iterator[pl.DataFrame]:
+        for batch in batches:
+            alive = batch.filter(kept())
+            places.append(alive.select("id", "place"))
+            yield alive.select("id", text=text, preference="ordinal")
+
+    near = settings.near if settings.duplicates == "near" else None
+    found = duplicates([] if settings.duplicates == "off" else texts(), near, spill)
+    named = pl.concat([pl.DataFrame(schema={"id": pl.String, "place": pl.String}), *places])
+    return found.join(named.select(kept_id="id", kept_as="place"), on="kept_id", how="left", maintain_order="left")
+
+
+def screen_duplicates(batch: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """Drop the kept rows that `source_duplicates` found.
+
+    Needs: rows.SOURCE. Adds: kept_id (rows.SCREEN). Rows: all, same order; those not kept are left untouched.
+    """
+    return rows.conform(_drop(batch, found, "screen"), rows.SCREEN)
 
 
 def dedup(before: Mapping[str, pl.DataFrame], settings: recipe.Dedup, spill: Path) -> dict[str, pl.DataFrame]:
@@ -56,7 +70,7 @@ def dedup(before: Mapping[str, pl.DataFrame], settings: recipe.Dedup, spill: Pat
         .select("id", "text")
         .with_row_index("preference")
     )
-    found = duplicates(texts, settings.near, spill)
+    found = duplicates([texts], settings.near, spill)
     clusters = pl.concat(
         [found.select("id", cluster="kept_id"), found.select(id="kept_id", cluster="kept_id").unique()]
     )
@@ -79,14 +93,15 @@ def _here(
     orphans = found.join(ids, left_on="kept_id", right_on="id", how="anti")
     if orphans.height < 2:
         return twins
-    return pl.concat([twins, duplicates(texts.join(orphans, on="id", how="semi"), settings.near, spill)])
+    return pl.concat([twins, duplicates([texts.join(orphans, on="id", how="semi")], settings.near, spill)])
 
 
 def _drop(frame: pl.DataFrame, found: pl.DataFrame, stage: str) -> pl.DataFrame:
-    """Drop the kept rows found to be duplicates and note their kept_id and jaccard; `_kept_as` names the kept row."""
+    """Drop the kept rows found to be duplicates and note their kept_id and jaccard; `kept_as` names the kept row."""
     found = found.rename({"kept_id": "_kept_id"})
-    if "_kept_as" not in found.columns:
-        found = found.with_columns(_kept_as="_kept_id")
+    if "kept_as" not in found.columns:
+        found = found.with_columns(kept_as="_kept_id")
+    found = found.rename({"kept_as": "_kept_as"})
     if "kept_id" not in frame.columns:
         frame = frame.with_columns(kept_id=pl.lit(None, pl.String))
     joined = frame.join(found, on="id", how="left", maintain_order="left")

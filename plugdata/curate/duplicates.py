@@ -21,6 +21,7 @@ Must not know what the texts are, nor why one is preferred.
 import random
 from array import array
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,18 +62,17 @@ _NUMBER = r"([-−]?\.?\p{N}+(?:[.,:/'’\-–−]\p{N}+)*)"
 _PUNCTUATION = r"[[\p{P}`´]--[%‰#@&/\\*_]]"
 
 
-def duplicates(texts: pl.DataFrame, near: float | None, spill: Path) -> pl.DataFrame:
+def duplicates(texts: Iterable[pl.DataFrame], near: float | None, spill: Path) -> pl.DataFrame:
     """Every text that is a duplicate of a kept one: `id`, `kept_id`, `jaccard` (null = exact), sorted by id.
 
-    Needs: id (unique), text, preference (ascending: the least is kept first; ties by id). Order of rows is no matter.
-    Going through the texts in order of preference, a text is kept unless it is the duplicate of one kept before;
-    `kept_id` is the most preferred of those. near: Jaccard similarity from which two texts are duplicates; null:
-    exact ones only. spill: a directory for what exceeds MEMORY, made and removed if need be.
-    Raises CorpusError if memory and disk are full.
+    Needs: id (unique), text, preference (ascending: the least is kept first; ties by id), in frames of any size and
+    order. Going through the texts in order of preference, a text is kept unless it is the duplicate of one kept
+    before; `kept_id` is the most preferred of those. near: Jaccard similarity from which two texts are duplicates;
+    null: exact ones only, for which no text is held in memory. spill: a directory for what exceeds MEMORY, made and
+    removed if need be. Raises CorpusError if memory and disk are full.
     """
     import duckdb
 
-    given = texts.select("id", "preference", tokens=normalise(texts["text"]))
     config: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": str(spill),
         "memory_limit": MEMORY,
@@ -80,18 +80,29 @@ def duplicates(texts: pl.DataFrame, near: float | None, spill: Path) -> pl.DataF
     }
     try:
         with duckdb.connect(config=config) as con:
-            con.register("given", given)
+            con.execute("create table given (id varchar, preference hugeint, tokens varchar, same blob)")
+            for frame in texts:
+                tokens = normalise(frame["text"])
+                con.register("frame", frame.select("id", "preference", tokens=tokens))
+                shown = "tokens" if near is not None else "null"
+                con.execute(f"insert into given select id, preference, {shown}, unhex(md5(tokens)) from frame")
+                con.unregister("frame")
             con.execute(
                 """create table texts as
-                   select id, tokens, row_number() over (order by preference, id) as place from given"""
+                   select id, same, row_number() over (order by preference, id) as place from given"""
             )
-            con.execute("create table firsts as select min(place) as place, tokens from texts group by tokens")
+            con.execute("create table firsts as select min(place) as place, same from texts group by same")
+            if near is not None:
+                con.execute(
+                    """create table spoken as select place, tokens from firsts
+                       join texts using (place) join given using (id)"""
+                )
             found = [] if near is None else _near(con, near)
             schema = {"place": pl.Int64, "kept_place": pl.Int64, "jaccard": pl.Float64}
             con.register("near", pl.DataFrame(found, schema=schema, orient="row"))
             twins: pl.DataFrame = con.sql(
                 """select texts.id as id, kept.id as kept_id, near.jaccard as jaccard
-                   from texts join firsts using (tokens) left join near on near.place = firsts.place
+                   from texts join firsts using (same) left join near on near.place = firsts.place
                    join texts kept on kept.place = coalesce(near.kept_place, firsts.place)
                    where kept.place <> texts.place order by texts.id"""
             ).pl()
@@ -124,7 +135,7 @@ def banding(near: float) -> tuple[int, int]:
 
 
 def _near(con: "DuckDBPyConnection", near: float) -> list[tuple[int, int, float]]:
-    """(place, place of the kept text, true Jaccard) of every near-duplicate among the texts of `firsts`."""
+    """(place, place of the kept text, true Jaccard) of every near-duplicate among the texts of `spoken`."""
     n_bands, n_hashes = banding(near)
     seeds = random.Random(_SEED)
     bands = []
@@ -132,14 +143,14 @@ def _near(con: "DuckDBPyConnection", near: float) -> list[tuple[int, int, float]
         least = (f"min(hash(xor(shingle, {seeds.getrandbits(63)})))" for _ in range(n_hashes))
         bands.append(f"hash({band}, {', '.join(least)})")
     con.execute("create table buckets (place bigint, bucket ubigint)")
-    (n_texts,) = con.execute("select count(*) from firsts").fetchall()[0]
+    (n_texts,) = con.execute("select count(*) from spoken").fetchall()[0]
     n_parts = -(-n_texts // PART)
     for part in range(n_parts):
         con.execute(
             f"""insert into buckets select place, unnest(bands) from (
                   select place, [{", ".join(bands)}] as bands
                   from (select place, unnest(shingles) as shingle
-                        from ({_shingles(f"(from firsts where place % {n_parts} = {part})")}))
+                        from ({_shingles(f"(from spoken where place % {n_parts} = {part})")}))
                   group by place)"""
         )
     con.execute(
@@ -152,7 +163,7 @@ def _near(con: "DuckDBPyConnection", near: float) -> list[tuple[int, int, float]
     kept_in: dict[int, list[int]] = {}
     shingles_of: dict[int, array[int]] = {}
     con.execute(
-        f"""select place, buckets, shingles from meeting join ({_shingles("firsts semi join meeting using (place)")})
+        f"""select place, buckets, shingles from meeting join ({_shingles("spoken semi join meeting using (place)")})
             using (place) order by place"""
     )
     while batch := con.fetchmany(1_000):

@@ -7,9 +7,9 @@ to translate into.
 
 from plugdata.sources import lint
 from plugdata.sources.read import digest, read
-from plugdata.sources.twins import merge_twins
+from plugdata.sources.twins import merge_twins, whole_groups
 
 VERSION = 1
 """Of what is read and how it is cleaned and merged: a change of rows is a new version."""
 
-__all__ = ["VERSION", "digest", "lint", "merge_twins", "read"]
+__all__ = ["VERSION", "digest", "lint", "merge_twins", "read", "whole_groups"]

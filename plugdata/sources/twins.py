@@ -3,7 +3,7 @@
 Owns the merge across sources. Must not know how rows were read, nor how licences compare (a parameter).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
@@ -42,3 +42,17 @@ def merge_twins(rows: pl.DataFrame, stricter: Callable[[list[str | None]], str |
     later = pl.col("ordinal") > pl.col("_first")
     taken = take_out(merged, "source", Status.DROPPED, [(Reason.DUPLICATE_ID, later, detail)])
     return taken.select(rows.columns)
+
+
+def whole_groups(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same rows in frames that part no id; needs rows sorted by id."""
+    held: pl.DataFrame | None = None
+    for frame in frames:
+        if held is not None:
+            frame = pl.concat([held, frame])
+        last = pl.col("id") == frame["id"][-1]
+        held = frame.filter(last)
+        if held.height < frame.height:
+            yield frame.filter(~last)
+    if held is not None:
+        yield held
