@@ -80,6 +80,21 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def _price(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    """`--price` as a recipe has it."""
+    if value is None:
+        return None
+    from plugdata.calls.money import parse_price
+
+    parsed = parse_price(value)
+    return parsed if parsed == "free" else parsed.model_dump(exclude_unset=True)
+
+
+def _assigned(assignments: tuple[str, ...], **flags: Any) -> tuple[str, ...]:
+    """Flags that are keys of a recipe, as assignments before those of --set."""
+    return (*(f"{key}={json.dumps(str(value))}" for key, value in flags.items() if value is not None), *assignments)
+
+
 _model_options = _options(
     click.option("--model", envvar="PLUGDATA_MODEL", help="Model name at the endpoint, or `local`."),
     click.option("--base-url", envvar="PLUGDATA_BASE_URL", help="OpenAI-compatible endpoint. Default: OpenAI's."),
@@ -87,13 +102,27 @@ _model_options = _options(
     click.option(
         "--rpm", type=click.IntRange(1), metavar="N", envvar="PLUGDATA_RPM", help="Requests a minute, at most."
     ),
+    click.option("--tpm", type=click.IntRange(1), metavar="N", envvar="PLUGDATA_TPM", help="Tokens a minute, at most."),
     click.option(
         "--concurrency",
         type=click.IntRange(1),
         metavar="N",
         envvar="PLUGDATA_CONCURRENCY",
-        help="Requests in flight. Default: 16.",
+        help="Requests in flight, at most. Default: 16.",
     ),
+    click.option(
+        "--price",
+        metavar="free|IN,OUT",
+        envvar="PLUGDATA_PRICE",
+        callback=_price,
+        help="USD per million tokens. Default: the price list; nothing on this machine.",
+    ),
+)
+_money_options = _options(
+    click.option(
+        "--budget", type=float, metavar="USD", help="Never spend more than this, in all runs together that ask here."
+    ),
+    click.option("--ledger", type=PATH, help="A ledger shared with other corpora. Default: the corpus's own."),
 )
 _limit_option = click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="First N rows only; the same without it adds the rest."
@@ -111,9 +140,21 @@ _corpus_argument = click.argument("corpus", type=PATH)
 @_limit_option
 @click.option("--until", type=click.Choice(["screen", "translate", "pair", "filter", "dedup", "dist"]), default="dist")
 @_model_options
+@_money_options
+@click.option("--shard", metavar="I/N", help="The I-th of N parts of the rows, for one of N machines.")
 @_set_option
 @_quiet_option
-def run(recipe: Path, limit: int | None, until: str, assignments: tuple[str, ...], quiet: bool, **model: Any) -> None:
+def run(
+    recipe: Path,
+    limit: int | None,
+    until: str,
+    budget: float | None,
+    ledger: Path | None,
+    shard: str | None,
+    assignments: tuple[str, ...],
+    quiet: bool,
+    **model: Any,
+) -> None:
     """Make or bring up to date the corpus of a RECIPE: translate, pair, filter, dedup, dist/, and push if it says so.
 
     \b
@@ -122,11 +163,8 @@ def run(recipe: Path, limit: int | None, until: str, assignments: tuple[str, ...
     plugdata run my.yaml --until filter --set filter.lid.min=0.6
     """
     from plugdata import pipeline
-    from plugdata import recipe as recipes
 
-    asked = recipes.with_model(recipes.load(recipe, assignments), **model)
-    if limit is not None:
-        asked = asked.model_copy(update={"limit": limit})
+    asked = _asked(recipe, limit, _assigned(assignments, budget=budget, ledger=ledger, shard=shard), model)
     with _watching(quiet) as watch:
         _bring_up(asked, until=until, watch=watch)
         if until == "dist" and asked.publish.repo:
@@ -136,6 +174,43 @@ def run(recipe: Path, limit: int | None, until: str, assignments: tuple[str, ...
                 watch.say(
                     f"not pushed to {asked.publish.repo}: --limit is for a look (`plugdata push` pushes as it is)"
                 )
+
+
+@cli.command(short_help="What a run would ask, cost and take. Sends nothing.")
+@click.argument("recipe", type=PATH)
+@_limit_option
+@_model_options
+@_money_options
+@click.option("--shard", metavar="I/N", help="The I-th of N parts of the rows, for one of N machines.")
+@_set_option
+@_json_option
+@_quiet_option
+def plan(
+    recipe: Path,
+    limit: int | None,
+    budget: float | None,
+    ledger: Path | None,
+    shard: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    **model: Any,
+) -> None:
+    """Rows, calls already paid, calls to make, tokens, money and hours of a RECIPE. Sends nothing.
+
+    \b
+    plugdata plan recipes/plug-zh-ko-it-es.yaml --model gpt-4o-mini
+    """
+    from plugdata import pipeline
+    from plugdata.review.plan import screen
+
+    asked = _asked(recipe, limit, _assigned(assignments, budget=budget, ledger=ledger, shard=shard), model)
+    with _watching(quiet) as watch:
+        made = pipeline.plan(asked, watch=watch)
+    if as_json:
+        click.echo(json.dumps(made.as_json(), ensure_ascii=False, indent=2))
+    else:
+        _console().print(screen(made))
 
 
 @cli.command(short_help="Translate a file or a Hub data set, row by row.")
@@ -150,10 +225,18 @@ def run(recipe: Path, limit: int | None, until: str, assignments: tuple[str, ...
 @click.option("--protocol", type=click.Choice(["tags", "plain"]), help="plain: one text a call, for weak models.")
 @_limit_option
 @_model_options
+@_money_options
 @_set_option
 @_quiet_option
 def translate(
-    source: str, corpus: Path, languages: str, assignments: tuple[str, ...], quiet: bool, **options: Any
+    source: str,
+    corpus: Path,
+    languages: str,
+    budget: float | None,
+    ledger: Path | None,
+    assignments: tuple[str, ...],
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Translate SOURCE (a file, a folder or a Hub id) into languages, row by row, in CORPUS.
 
@@ -163,6 +246,7 @@ def translate(
     """
     from plugdata import recipe as recipes
 
+    assignments = _assigned(assignments, budget=budget, ledger=ledger)
     asked = recipes.for_translation(source, corpus, languages, assignments, **options)
     with _watching(quiet) as watch:
         _bring_up(asked, until="translate", watch=watch)
@@ -204,6 +288,25 @@ def push(
     with _watching(quiet) as watch:
         pushed = pipeline.push(asked, public=public, create_pr=create_pr, watch=watch)
     click.echo(pushed.url)
+
+
+@cli.command(short_help="One corpus from parts made on several machines.")
+@click.argument("parts", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--output", "target", required=True, type=PATH, help="The new corpus.")
+@_set_option
+@_quiet_option
+def merge(parts: tuple[Path, ...], target: Path, assignments: tuple[str, ...], quiet: bool) -> None:
+    """One corpus from PARTS that were made apart with --shard, in a new directory. No call is sent.
+
+    \b
+    plugdata run my.yaml --shard 1/2 --set corpus=part1        on one machine
+    plugdata run my.yaml --shard 2/2 --set corpus=part2        on another
+    plugdata merge part1 part2 -o corpora/whole
+    """
+    from plugdata import pipeline
+
+    with _watching(quiet) as watch:
+        _shown(target, lambda: pipeline.merge(parts, target, assignments=assignments, watch=watch))
 
 
 @cli.command(short_help="Each stage's counts, while a run goes on too.")
@@ -262,6 +365,107 @@ def sample(
             _console().print(screen.sample(found.iter_rows(named=True)))
 
 
+class _Ledger(click.Group):
+    """`plugdata ledger CORPUS` is the summary; a first word that is a command's name is that command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+@cli.group(cls=_Ledger, short_help="What was asked, answered and paid; verify, merge, export, import.")
+def ledger() -> None:
+    """Calls, tokens and money of a ledger, by model, language and stage; and what can be done with one.
+
+    PATH is a corpus or a ledger file.
+
+    \b
+    plugdata ledger corpora/plug
+    plugdata ledger verify corpora/plug
+    plugdata ledger merge part1 part2 -o whole.sqlite
+    plugdata ledger export corpora/plug answers.parquet
+    plugdata ledger import corpora/plug answers.jsonl --origin people
+    """
+
+
+@ledger.command("show")
+@click.argument("path", type=PATH)
+@_json_option
+def show_ledger(path: Path, as_json: bool) -> None:
+    """Calls, tokens and money by model, language and stage; what failed, what is in flight."""
+    from plugdata.calls.ledger import archive
+    from plugdata.review import ledger as screen
+
+    found = archive.summary(_ledger_of(path))
+    if as_json:
+        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+    else:
+        _console().print(screen.summary(found))
+
+
+@ledger.command("verify")
+@click.argument("path", type=PATH)
+def verify_ledger(path: Path) -> None:
+    """Read every page, hash every request and answer again, add the money up anew."""
+    from plugdata.calls.ledger import archive
+    from plugdata.errors import CorpusError
+
+    where = _ledger_of(path)
+    problems = archive.verify(where)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        raise CorpusError(
+            f"{where} is damaged", "the answers that can be read: `plugdata ledger export`, then `import`"
+        )
+    click.echo(f"{where}: whole")
+
+
+@ledger.command("merge")
+@click.argument("paths", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--output", "target", required=True, type=PATH, help="The new ledger.")
+def merge_ledgers(paths: tuple[Path, ...], target: Path) -> None:
+    """One ledger from several, the same in whatever order they are named."""
+    from plugdata.calls.ledger.merge import merge
+    from plugdata.calls.money import usd
+
+    merged = merge([_ledger_of(path) for path in paths], target)
+    click.echo(f"{target}: {merged.n_answers} answers, {merged.n_twice} paid twice, {usd(merged.nano_usd)} in all")
+    if merged.n_left:
+        click.echo(f"{merged.n_left} calls in flight or in batches stay with their own ledgers", err=True)
+
+
+@ledger.command("export")
+@click.argument("path", type=PATH)
+@click.argument("out", type=PATH)
+def export_ledger(path: Path, out: Path) -> None:
+    """Write all answers to a Parquet file."""
+    from plugdata.calls.ledger import transfer
+
+    click.echo(f"{out}: {transfer.export(_ledger_of(path), out)} answers")
+
+
+@ledger.command("import")
+@click.argument("path", type=PATH)
+@click.argument("source", type=PATH)
+@click.option("--origin", default="import", show_default=True, help="What the ledger calls these answers.")
+@click.option("--requests", type=PATH, help="The input file of a batch whose output SOURCE is.")
+@click.option("--served-as", help="What answered, where SOURCE does not say.")
+def import_ledger(path: Path, source: Path, origin: str, requests: Path | None, served_as: str | None) -> None:
+    """Add answers had elsewhere (another engine, a batch run by hand, people): Parquet or JSON Lines."""
+    from plugdata.calls.ledger import transfer
+
+    done = transfer.import_(_ledger_of(path), source, origin, requests=requests, served_as=served_as)
+    click.echo(f"{done.n_added} answers added, {done.n_there} were there, {done.n_bad} lines cannot be used")
+    for problem in done.problems:
+        click.echo(f"  {problem}", err=True)
+    if done.n_bad:
+        raise PartialError(f"{done.n_bad} lines of {source} cannot be used", "mend them and import again")
+
+
 @cli.command()
 @_json_option
 def languages(as_json: bool) -> None:
@@ -304,6 +508,24 @@ def demo(corpus: Path, quiet: bool) -> None:
     _console().print(closing(made))
 
 
+def _ledger_of(path: Path) -> Path:
+    """The ledger that a path means: its own, or that of the corpus there."""
+    if not path.is_dir():
+        return path
+    from plugdata import stages
+    from plugdata.corpus import Corpus
+
+    return stages.ledger_path(Corpus.open(path), _of(path, ()))
+
+
+def _asked(recipe: Path, limit: int | None, assignments: tuple[str, ...], model: dict[str, Any]) -> "Recipe":
+    """A recipe file with the command line's flags laid over it."""
+    from plugdata import recipe as recipes
+
+    asked = recipes.with_model(recipes.load(recipe, assignments), **model)
+    return asked if limit is None else asked.model_copy(update={"limit": limit})
+
+
 def _of(corpus: Path, assignments: tuple[str, ...]) -> "Recipe":
     """The recipe that a corpus was made by, with its own place as `corpus`."""
     from plugdata import recipe as recipes
@@ -330,14 +552,20 @@ def _console() -> Any:
 
 
 def _bring_up(recipe: "Recipe", **options: Any) -> None:
-    """Run the pipeline and print the funnel, of a partial run too."""
+    """Run the pipeline and print the funnel."""
     from plugdata import pipeline
+
+    _shown(recipe.corpus, lambda: pipeline.run(recipe, **options))
+
+
+def _shown(corpus: Path, work: Callable[[], object]) -> None:
+    """Do the work and print the funnel of the corpus, of a partial run too."""
     from plugdata.corpus import Corpus
     from plugdata.review import screen, stats
 
     try:
-        pipeline.run(recipe, **options)
+        work()
     except PartialError:
-        _console().print(screen.funnel(stats.state(Corpus(recipe.corpus)).funnel))
+        _console().print(screen.funnel(stats.state(Corpus(corpus)).funnel))
         raise
-    _console().print(screen.funnel(stats.state(Corpus(recipe.corpus)).funnel))
+    _console().print(screen.funnel(stats.state(Corpus(corpus)).funnel))

@@ -17,8 +17,9 @@ line answers with (0 done, 130 interrupted):
     │   ├── ModelNotFound          404 for the model
     │   ├── EndpointError          unreachable before it ever answered, or it rejects what we send
     │   └── QuotaExhausted     3   the account is empty: rerun resumes
+    ├── BudgetReached          3   no money left for the next call; rerun with a larger budget resumes
     ├── PartialError           3   stopped with rows still to do; rerun resumes
-    ├── GateError              4   refused before anything was sent (licence, `max_failed`)
+    ├── GateError              4   refused before anything was sent (licence, budget, `max_failed`)
     └── HubError               1   the Hub refused or could not be reached
 
 Imports nothing, so that every room can raise these.
@@ -89,6 +90,10 @@ class EndpointError(CallError):
 
 
 class QuotaExhausted(CallError):
+    exit_code = 3
+
+
+class BudgetReached(PlugdataError):
     exit_code = 3
 
 

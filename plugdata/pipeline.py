@@ -6,19 +6,26 @@ finds its answers in the ledger. What a stage computes is in stages.py; here its
 which checks that none got lost, and noted in the manifest, which is written last.
 """
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
-from plugdata import licenses, stages
+from plugdata import licenses, planning, stages
 from plugdata import recipe as recipes
 from plugdata.calls import client
-from plugdata.calls.dispatch import Tally, dispatch
-from plugdata.calls.ledger import Ledger
+from plugdata.calls.caller import Tally
+from plugdata.calls.dispatch import dispatch
+from plugdata.calls.ledger.merge import merge as merge_ledgers
+from plugdata.calls.ledger.store import Ledger
 from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, stage_key
 from plugdata.errors import InputError, PartialError
 from plugdata.publish import dist, hub
-from plugdata.recipe import Model, Recipe
+from plugdata.recipe import Recipe
+from plugdata.review.plan import Plan
 from plugdata.rows import CONTRACTS, Status, kept, tagged_hash
 from plugdata.stages import Step
 
@@ -38,24 +45,27 @@ class Watch:
 SILENT = Watch()
 
 
-def run(recipe: Recipe, *, first: str = "source", until: str = "dist", watch: Watch = SILENT) -> Corpus:
+def run(
+    recipe: Recipe, *, first: str = "source", until: str = "dist", send: bool = True, watch: Watch = SILENT
+) -> Corpus:
     """The corpus of a recipe, brought up to date from stage `first` to stage `until`; what is fresh is passed over.
 
+    Without `send` no call is made: rows whose answers the ledger lacks fail.
     Raises PartialError, after doing all that can be done, if translate was among the stages and rows failed for
     passing reasons: a rerun asks for them again. Other errors leave every finished stage and every committed answer
     in place, and the corpus's recipe.yaml as it was.
     """
     corpus = Corpus.create(recipe.corpus) if first == "source" else Corpus.open(recipe.corpus)
-    with corpus.lock():
+    with corpus.lock(), _logged(corpus, watch) as watch:
         asked = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
         if "source" not in asked:
             _refuse_other_rows(corpus, recipe)
-        conductor = _Conductor(corpus, recipe, watch)
+        conductor = _Conductor(corpus, recipe, watch, send=send)
         if "source" in asked:
             conductor.bind()
         if not corpus.recipe.is_file():
             corpus.write_text("recipe.yaml", recipes.dump(recipe))
-        if "translate" in asked:
+        if "translate" in asked and send:
             conductor.check_access()
         for stage in asked:
             if stage == "translate" and "dist" in asked:
@@ -68,6 +78,61 @@ def run(recipe: Recipe, *, first: str = "source", until: str = "dist", watch: Wa
         if "translate" in asked:
             conductor.raise_if_failed()
     return corpus
+
+
+def plan(recipe: Recipe, *, watch: Watch = SILENT) -> Plan:
+    """What a run of the recipe would ask, cost and take. Sends nothing; the corpus gets its rows up to screen, which
+    the run then passes over."""
+    corpus = Corpus.create(recipe.corpus)
+    with corpus.lock(), _logged(corpus, watch) as watch:
+        conductor = _Conductor(corpus, recipe, watch)
+        conductor.bind()
+        if not corpus.recipe.is_file():
+            corpus.write_text("recipe.yaml", recipes.dump(recipe))
+        translation = stages.Translation(corpus, conductor.recipe)
+        for stage in ("source", "screen"):
+            conductor.bring_up(stage)
+        counts = {stage: conductor.manifest.stages[stage].counts for stage in ("source", "screen")}
+        path = stages.ledger_path(corpus, recipe)
+        with Ledger(path, read_only=True) if path.exists() else nullcontext() as ledger:
+            return planning.make(
+                conductor.recipe, translation, ledger, read=counts["source"].rows, screened=counts["screen"].kept
+            )
+
+
+def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (), watch: Watch = SILENT) -> Corpus:
+    """One corpus from parts of it that were made apart (by `shard`), in a new directory; nothing is asked again.
+
+    Every stage is made anew from the merged ledger, so that the result is, byte for byte, that of one machine. Rows
+    that no part has answers for fail (PartialError): a run of the merged corpus asks for them. `assignments` are laid
+    over the recipe, e.g. where the source lies on this machine. Raises InputError for parts of different corpora.
+    """
+    found = [recipes.load(Corpus.open(part).recipe, assignments) for part in parts]
+    for part, other in zip(parts[1:], found[1:], strict=True):
+        if difference := _difference(found[0], other):
+            raise InputError(f"{part} and {parts[0]} are no parts of one corpus: {difference} differs")
+    if target.exists():
+        raise InputError(f"{target} exists", "name a new folder")
+    corpus = Corpus.create(target)
+    merge_ledgers(
+        [recipe.ledger or Corpus(part).ledger for part, recipe in zip(parts, found, strict=True)], corpus.ledger
+    )
+    whole = found[0].model_copy(update={"corpus": target, "ledger": None, "shard": None})
+    corpus.write_text("recipe.yaml", recipes.dump(whole))
+    return run(whole, send=False, watch=watch)
+
+
+def _difference(one: Recipe, other: Recipe) -> str | None:
+    """The first key by which two recipes ask for other rows or other answers, if any."""
+    for key in ("sources", "pivot", "languages", "limit", "screen"):
+        if getattr(one, key) != getattr(other, key):
+            return f"`{key}`"
+    if one.translate.model_copy(update={"mode": "online", "retries": 0}) != other.translate.model_copy(
+        update={"mode": "online", "retries": 0}
+    ):
+        return "`translate`"
+    asked = [[(m.model, m.served_as, m.weights, m.params, m.weight) for m in recipe.models] for recipe in (one, other)]
+    return None if asked[0] == asked[1] else "what `models` are asked"
 
 
 def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch: Watch = SILENT) -> hub.Pushed:
@@ -89,6 +154,31 @@ def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch
     return pushed
 
 
+@contextmanager
+def _logged(corpus: Corpus, watch: Watch) -> Iterator[Watch]:
+    """A watch whose news is also written to a log file of this run, beside what the rooms log; never keys or rows."""
+    log = logging.getLogger("plugdata")
+    handler = logging.FileHandler(corpus.log(datetime.now(UTC)), encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+
+    def say(line: str) -> None:
+        log.info("%s", line)
+        watch.say(line)
+
+    try:
+        yield Watch(say, watch.show)
+    except BaseException as error:
+        log.info("stopped: %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        handler.close()
+
+
 def _refuse_other_rows(corpus: Corpus, recipe: Recipe) -> None:
     """Raise InputError if a recipe asks for other rows than the corpus holds: later stages cannot bring them."""
     made_by = recipes.load(corpus.recipe)
@@ -107,8 +197,9 @@ class _Conductor:
     begun, so that what its owner changes later neither exchanges rows nor blocks a resume.
     """
 
-    def __init__(self, corpus: Corpus, recipe: Recipe, watch: Watch) -> None:
+    def __init__(self, corpus: Corpus, recipe: Recipe, watch: Watch, *, send: bool = False) -> None:
         self.corpus = corpus
+        self.send = send
         self.watch = watch
         self.manifest = corpus.manifest() or Manifest(pivot=recipe.pivot, sources=())
         self.recipe = _pinned(recipe, self.manifest.sources)
@@ -144,7 +235,9 @@ class _Conductor:
     def check_access(self) -> None:
         """See that there is a model, and a key for it, before work is done; not where nothing may be left to ask."""
         if not any(key.startswith("translate/") for key in self.manifest.stages):
-            client.key(self._model())
+            for model in self.recipe.models:
+                client.key(model)
+            stages.pool(self.recipe)
 
     def n_kept(self) -> int:
         """Rows kept in all languages, by the last row stage."""
@@ -166,7 +259,7 @@ class _Conductor:
         corpus, recipe = self.corpus, self.recipe
         match stage:
             case "source":
-                steps = stages.source(recipe, self.manifest.sources)
+                steps = stages.source(corpus, recipe, self.manifest.sources)
             case "screen":
                 steps = stages.screen(corpus, recipe)
             case "translate":
@@ -186,32 +279,51 @@ class _Conductor:
                 self._write(step)
 
     def _translate(self) -> None:
-        model = self._model()
-        translation = stages.Translation(self.corpus, self.recipe, model)
-        stale = [
-            lang for lang in self.recipe.languages if not self._is_fresh(translation.step(lang), retry_failed=True)
-        ]
+        recipe = self.recipe
+        translation = stages.Translation(self.corpus, recipe)
+        stale = [lang for lang in recipe.languages if not self._is_fresh(translation.step(lang), retry_failed=True)]
         if not stale:
             return
-        total = self.manifest.stages["screen"].counts.kept * len(stale)
-        started_at = time.time()
-
-        def tell(tally: Tally) -> None:
-            counts = {"done": tally.done, "calls": tally.calls, "retries": tally.retries}
-            self._progress(
-                Progress(stage="translate", total=total, started_at=started_at, updated_at=time.time(), **counts)
-            )
-
-        tell(Tally())
-        with Ledger(self.corpus.ledger) as ledger:
-            jobs = translation.jobs(stale)
-            with stages.serving(model, self.watch.say) as endpoint:
-                tally = dispatch(
-                    jobs, endpoint, translation.served_as, ledger, self.recipe.translate.retries, tell, self.watch.say
-                )
-            self.watch.say(f"translate: {tally.done} rows, {tally.calls} calls, {tally.retries} retries")
+        with Ledger(stages.ledger_path(self.corpus, recipe)) as ledger:
+            if self.send:
+                self._ask(translation, stale, ledger)
             for lang in stale:
                 self._write(translation.step(lang, ledger))
+
+    def _ask(self, translation: stages.Translation, langs: list[str], ledger: Ledger) -> None:
+        """Have all answers of some languages in the ledger."""
+        total = self.manifest.stages["screen"].counts.kept * len(langs)
+        started_at = time.time()
+        before = ledger.money().spent
+
+        def tell(tally: Tally) -> None:
+            now = time.time()
+            if tally.done and now - self._progress_at < PROGRESS_EVERY_S and tally.done < total:
+                return
+            self._progress_at = now
+            money = ledger.money()
+            progress = Progress(
+                stage="translate",
+                total=total,
+                started_at=started_at,
+                updated_at=now,
+                done=tally.done,
+                calls=tally.calls,
+                in_flight=tally.in_flight,
+                faults=dict(tally.faults),
+                run_nano_usd=money.spent - before,
+                nano_usd=money.spent,
+            )
+            self.watch.show(progress)
+            self.corpus.write_progress(progress)
+
+        tell(Tally())
+        budget = None if self.recipe.budget is None else round(self.recipe.budget * 1e9)
+        with stages.serving(translation.pool, self.watch.say) as pool:
+            tally = dispatch(
+                translation.jobs(langs), pool, ledger, self.recipe.translate.retries, budget, tell, self.watch.say
+            )
+        self.watch.say(f"translate: {tally.done} rows, {tally.calls} calls, {tally.retries} retries")
 
     def _publish(self) -> None:
         built = stages.publish(self.corpus, self.recipe, self.manifest)
@@ -219,14 +331,6 @@ class _Conductor:
             self.watch.say(f"dist: {note}")
         told = ", ".join(f"{config} {sum(splits.values())}" for config, splits in built.rows.items())
         self.watch.say(f"dist: rows by config: {told}; licence {built.license}")
-
-    def _model(self) -> Model:
-        if not self.recipe.models:
-            raise InputError(
-                "no model to translate with",
-                "give --model NAME (what your endpoint serves, or `local`), PLUGDATA_MODEL, or `models` in the recipe",
-            )
-        return self.recipe.models[0]
 
     def _input(self, key: str) -> StageRecord:
         stage, _, lang = key.partition("/")
@@ -258,12 +362,6 @@ class _Conductor:
         self.corpus.write_manifest(self.manifest)
         counts = record.counts
         self.watch.say(f"{step.key}: {counts.rows} rows, {counts.kept} kept, {counts.taken()} taken out")
-
-    def _progress(self, progress: Progress) -> None:
-        self.watch.show(progress)
-        if progress.updated_at - self._progress_at >= PROGRESS_EVERY_S:
-            self._progress_at = progress.updated_at
-            self.corpus.write_progress(progress)
 
 
 def _pinned(recipe: Recipe, records: Sequence[SourceRecord]) -> Recipe:

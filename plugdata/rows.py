@@ -40,12 +40,15 @@ class Reason(StrEnum):
     NEEDS_MEDIA = "needs-media"  # [screen] asks about an image, a recording, a link that is not there
     DUPLICATE_EXACT = "duplicate-exact"  # [screen, dedup] equal after normalisation
     DUPLICATE_NEAR = "duplicate-near"  # [screen, dedup] Jaccard to the kept row at or above the threshold
+    OTHER_SHARD = "other-shard"  # [screen] another machine's part of the rows
     CALL_FAILED = "call-failed"  # [translate] transient errors outlasted the retries
     CONTENT_FILTER = "content-filter"  # [translate] the provider refused the text
     CONTEXT_LENGTH = "context-length"  # [translate] longer than the model's context
-    TRUNCATED = "truncated"  # [translate] finish_reason is not "stop"
+    REFUSAL = "refusal"  # [translate] the model declined
+    TRUNCATED = "truncated"  # [translate] cut short, or nothing says that the answer is whole
+    LOOP = "loop"  # [translate] one thing said again and again
     BAD_TAGS = "bad-tags"  # [translate] a segment missing, doubled or out of order
-    EMPTY_ANSWER = "empty-answer"  # [translate] a segment without text
+    EMPTY_ANSWER = "empty-answer"  # [translate] a segment without text, or a tool call
     ECHO = "echo"  # [translate] the source came back
     LABEL_COLLISION = "label-collision"  # [pair] a text holds a line that starts with one of the layout's labels
     LID = "lid"  # [filter] language ID of a field

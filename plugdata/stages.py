@@ -7,8 +7,8 @@ so that whether it must run can be decided without running it. Order, freshness 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,19 @@ import polars as pl
 
 from plugdata import __version__, assets, languages, licenses, pair, rows, sources
 from plugdata import recipe as recipes
-from plugdata.calls import local
-from plugdata.calls.dispatch import Job, Missing, replay
-from plugdata.calls.ledger import Ledger
+from plugdata.calls import client, local, money
+from plugdata.calls.dispatch import Job
+from plugdata.calls.ledger.store import Ledger
+from plugdata.calls.pool import Member, Missing, replay
 from plugdata.checks import lid
-from plugdata.corpus import Corpus, Manifest, SourceRecord, stage_key
+from plugdata.corpus import Corpus, Manifest, SourceRecord, sorting, stage_key
 from plugdata.curate import dedup, filters
 from plugdata.errors import InputError
 from plugdata.publish import Facts, ModelUse, dist
 from plugdata.recipe import Model, Recipe
 from plugdata.review import stats
 from plugdata.translate import stage as translation
-from plugdata.translate.task import PROMPTS, Outcome, translator
+from plugdata.translate.task import PROMPTS, REPAIRS, Outcome, translator
 from plugdata.wire import Task
 
 Say = Callable[[str], None]
@@ -64,7 +65,7 @@ def source_records(recipe: Recipe) -> tuple[SourceRecord, ...]:
     )
 
 
-def source(recipe: Recipe, records: tuple[SourceRecord, ...]) -> list[Step]:
+def source(corpus: Corpus, recipe: Recipe, records: tuple[SourceRecord, ...]) -> list[Step]:
     """Every record as a row; later twins merged into the first."""
 
     def read() -> Iterator[pl.DataFrame]:
@@ -78,10 +79,12 @@ def source(recipe: Recipe, records: tuple[SourceRecord, ...]) -> list[Step]:
                 yield frame
 
     def merged() -> Iterator[pl.DataFrame]:
-        frames = list(read())
-        if not frames:
+        n_rows = 0
+        for frame in sources.whole_groups(sorting.by_columns(read(), ["id", "ordinal"], corpus.spill)):
+            n_rows += frame.height
+            yield sources.merge_twins(frame, licenses.stricter)
+        if not n_rows:
             raise InputError(f"no rows in {', '.join(origin.label for origin in recipe.sources)}")
-        yield sources.merge_twins(pl.concat(frames), licenses.stricter).sort("id", "ordinal")
 
     settings = {
         "limit": recipe.limit,
@@ -92,32 +95,53 @@ def source(recipe: Recipe, records: tuple[SourceRecord, ...]) -> list[Step]:
 
 
 def screen(corpus: Corpus, recipe: Recipe) -> list[Step]:
-    """What is not worth a call taken out: source lint, duplicates."""
+    """What is not worth a call taken out: source lint, duplicates; and at last what is another shard's."""
+
+    def linted() -> Iterator[pl.DataFrame]:
+        return (sources.lint.apply(batch) for batch in corpus.batches("source"))
 
     def screened() -> Iterator[pl.DataFrame]:
-        linted = pl.concat(sources.lint.apply(batch) for batch in corpus.batches("source"))
-        yield dedup.screen_duplicates(linted, recipe.screen, corpus.spill)
+        found = dedup.source_duplicates(linted(), recipe.screen, corpus.spill)
+        for batch in linted():
+            yield _of_shard(dedup.screen_duplicates(batch, found), recipe.shard)
 
     versions = [sources.lint.VERSION, dedup.VERSION]
-    return [Step("screen", None, ("source",), recipe.screen.model_dump(), versions, rows.SCREEN, screened)]
+    settings = {**recipe.screen.model_dump(), "shard": recipe.shard}
+    return [Step("screen", None, ("source",), settings, versions, rows.SCREEN, screened)]
+
+
+def _of_shard(screened: pl.DataFrame, shard: str | None) -> pl.DataFrame:
+    """The rows with those of other shards taken out. A row's shard follows from its id, on every machine alike."""
+    if shard is None:
+        return screened
+    part, n = (int(number) for number in shard.split("/"))
+    of = pl.col("id").str.slice(len("b2:"), 8).str.to_integer(base=16) % n + 1
+    told = pl.concat_str(pl.lit("shard "), of, pl.lit(f"/{n}"))
+    return rows.take_out(screened, "screen", rows.Status.DROPPED, [(rows.Reason.OTHER_SHARD, of != part, told)])
 
 
 class Translation:
     """The translate stage of a recipe: its tasks, the jobs for calls/, and the rows that the ledger's answers make."""
 
-    def __init__(self, corpus: Corpus, recipe: Recipe, model: Model) -> None:
-        self.served_as = served_as(model)
+    def __init__(self, corpus: Corpus, recipe: Recipe) -> None:
+        self.pool = pool(recipe)
         self._corpus = corpus
         self._prompt = PROMPTS[recipe.translate.protocol]
         pivot = languages.get(recipe.pivot)
-        self._tasks: dict[str, Task[Outcome]] = {
-            lang: translator(pivot, languages.get(lang), recipe.translate, model.params) for lang in recipe.languages
+        self._tasks: dict[str, list[Task[Outcome]]] = {
+            lang: [
+                translator(pivot, languages.get(lang), recipe.translate, member.model.params) for member in self.pool
+            ]
+            for lang in recipe.languages
         }
-        asked = recipe.translate.model_dump(exclude={"retries"})
-        self._settings = {"asked": asked, "params": model.params, "served_as": self.served_as, "prompt": self._prompt}
+        self._settings = {
+            "asked": recipe.translate.model_dump(exclude={"retries", "mode"}),
+            "models": [[member.served_as, member.model.params, member.model.weight] for member in self.pool],
+            "prompts": [self._prompt, REPAIRS[recipe.translate.protocol]],
+        }
 
     def jobs(self, langs: Iterable[str]) -> Iterator[Job]:
-        """Every kept row with its task, language by language."""
+        """Every kept row with its tasks, language by language."""
         for lang in langs:
             for batch in self._corpus.batches("screen"):
                 for row in batch.filter(rows.kept()).iter_rows(named=True):
@@ -126,15 +150,15 @@ class Translation:
     def step(self, lang: str, ledger: Ledger | None = None) -> Step:
         """The rows of a language, from the answers in a ledger; without one, only good to ask whether it is fresh."""
 
-        def outcome(row: Mapping[str, Any]) -> tuple[Outcome, int]:
+        def outcome(row: Mapping[str, Any]) -> tuple[Outcome, list[str]]:
             assert ledger is not None
-            came_to, n_calls = replay(row, self._tasks[lang], ledger, self.served_as)
-            return (translation.missing(came_to.error) if isinstance(came_to, Missing) else came_to.value), n_calls
+            came_to, by = replay(row, self._tasks[lang], self.pool, ledger)
+            return (translation.missing(came_to.error) if isinstance(came_to, Missing) else came_to.value), by
 
         def laid() -> Iterator[pl.DataFrame]:
             for batch in self._corpus.batches("screen"):
                 outcomes = (outcome(row) for row in batch.filter(rows.kept()).iter_rows(named=True))
-                yield translation.apply(batch, lang, self.served_as, self._prompt, outcomes)
+                yield translation.apply(batch, lang, self._prompt, outcomes)
 
         return Step("translate", lang, ("screen",), self._settings, translation.VERSION, rows.TRANSLATE, laid)
 
@@ -214,7 +238,7 @@ def deduplicated(corpus: Corpus, recipe: Recipe) -> list[Step]:
 
 def publish(corpus: Corpus, recipe: Recipe, manifest: Manifest) -> dist.Built:
     """dist/, built from the rows that are kept and from what ledger and manifest tell of them."""
-    with Ledger(corpus.ledger, read_only=True) as ledger:
+    with Ledger(ledger_path(corpus, recipe), read_only=True) as ledger:
         uses = [use for use in ledger.counts() if use.lang in recipe.languages]
     by_model = {model: [use for use in uses if use.model == model] for model in dict.fromkeys(u.model for u in uses)}
     facts = Facts(
@@ -246,7 +270,24 @@ def _ordered(manifest: Manifest, recipe: Recipe) -> Manifest:
     return manifest.model_copy(update={"stages": {key: manifest.stages[key] for key in keys}})
 
 
-def served_as(model: Model) -> str:
+def ledger_path(corpus: Corpus, recipe: Recipe) -> Path:
+    """Where a corpus's answers lie: its own ledger, or one that it shares."""
+    return recipe.ledger or corpus.ledger
+
+
+def pool(recipe: Recipe) -> tuple[Member, ...]:
+    """What a recipe asks, each with its price. Raises InputError where there is no model, or a price is unknown."""
+    if not recipe.models:
+        raise InputError(
+            "no model to translate with",
+            "give --model NAME (what your endpoint serves, or `local`), PLUGDATA_MODEL, or `models` in the recipe",
+        )
+    return tuple(
+        Member(model, _served_as(model), money.price_of(model, client.base_url(model))) for model in recipe.models
+    )
+
+
+def _served_as(model: Model) -> str:
     """What answers, in ledger keys: declared, or the weights' hash for a local model, or the model's name."""
     if model.served_as:
         return model.served_as
@@ -257,11 +298,19 @@ def served_as(model: Model) -> str:
 
 
 @contextmanager
-def serving(model: Model, say: Say) -> Iterator[Model]:
-    """The model as something to call: a local one is fetched, and served on loopback while the block lasts."""
-    if model.model != "local":
-        yield model
-        return
+def serving(members: Iterable[Member], say: Say) -> Iterator[list[Member]]:
+    """The pool as something to call: local models are fetched, and served on loopback while the block lasts."""
+    with ExitStack() as running:
+        yield [
+            replace(member, model=running.enter_context(_served(member.model, say)))
+            if member.model.model == "local"
+            else member
+            for member in members
+        ]
+
+
+@contextmanager
+def _served(model: Model, say: Say) -> Iterator[Model]:
     known = WEIGHTS.get(model.weights)
     path = assets.fetch(known, say=say) if known else Path(str(model.weights))
     slots = model.limits.concurrency

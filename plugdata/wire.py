@@ -9,6 +9,7 @@ endpoint, no database, no language.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -18,7 +19,10 @@ from plugdata.rows import tagged_hash
 R = TypeVar("R")
 
 STOP = "stop"
+LENGTH = "length"
+TOOL_CALLS = "tool_calls"
 CONTENT_FILTER = "content_filter"
+REFUSAL = "refusal"  # ours: providers say "stop" and fill another field
 CONTEXT_LENGTH = "context_length"  # ours: providers answer 400, which is an answer all the same
 
 
@@ -50,14 +54,26 @@ class Request:
         return tagged_hash({"served_as": served_as, **self.body()})
 
 
+THINKING_ENDS = "</think>"
+_THINKING = re.compile(r"\s*<(think|thinking|reasoning)>(?:.*?</\1>|.*)", re.DOTALL)
+"""Thinking before an answer; without an end it is all thinking, since the model ran out of room or of words."""
+_THOUGHTS = ("thinking", "reasoning")
+"""Types of content parts that are not the answer."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What a model said. `finish_reason` is "stop" for a whole answer; "length", "content_filter", … otherwise."""
+    """What a model said. `finish_reason` is "stop" for a whole answer; "length", "content_filter", … otherwise.
+
+    `thinking` is what was taken off the beginning of `text`, tags and all. `cached_tokens` are part of the prompt's.
+    """
 
     text: str
     finish_reason: str | None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    thinking: str = ""
 
 
 def read_answer(body: str) -> Answer:
@@ -65,6 +81,8 @@ def read_answer(body: str) -> Answer:
 
     Raises ValueError for a body that is not a chat completion. What does not raise once never raises again, so that
     an answer that was committed can always be read. Text parts of a list are joined, lone surrogates become U+FFFD.
+    What a model thinks before it answers is no text, whether it stands in fields of its own or in <think> tags at the
+    very beginning; nor is the wording of a `refusal`.
     A 400 that speaks of the text itself (content filter, context length) is a body too: see calls/retry.py.
     """
     try:
@@ -82,19 +100,46 @@ def read_answer(body: str) -> Answer:
     if not isinstance(message, dict):
         raise ValueError("a choice without a message")
     finish_reason = choices[0].get("finish_reason")
+    thinking, text = _without_thinking(_text(message.get("content")))
+    if not text.strip() and message.get("refusal"):
+        thinking, text, finish_reason = "", "", REFUSAL
     usage = data.get("usage")
     return Answer(
-        text=_text(message.get("content")),
+        text=text,
         finish_reason=finish_reason if isinstance(finish_reason, str) else None,
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
+        cached_tokens=_cached(usage),
+        thinking=thinking,
     )
 
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        content = "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+        parts = [part for part in content if isinstance(part, dict) and part.get("type") not in _THOUGHTS]
+        content = "".join(text for part in parts if isinstance(text := part.get("text"), str))
     return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(content, str) else ""
+
+
+def _without_thinking(text: str) -> tuple[str, str]:
+    """(thinking, answer). Templates of Qwen and DeepSeek open the tag in the prompt, so its end may stand alone."""
+    if begun := _THINKING.match(text):
+        return begun[0], text[begun.end() :]
+    thinking, end, answer = text.partition(THINKING_ENDS)
+    return (thinking + end, answer) if end and "<think>" not in thinking else ("", text)
+
+
+def _cached(usage: Any) -> int | None:
+    """Tokens of the prompt that the provider had cached: as OpenAI, DeepSeek and gateways to Anthropic spell it."""
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    for told, name in (
+        (details, "cached_tokens"),
+        (usage, "prompt_cache_hit_tokens"),
+        (usage, "cache_read_input_tokens"),
+    ):
+        if (n := _count(told, name)) is not None:
+            return n
+    return None
 
 
 def _count(usage: Any, name: str) -> int | None:

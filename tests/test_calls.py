@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import pytest
 
 from plugdata import languages
 from plugdata.calls import client, retry
-from plugdata.calls.dispatch import Missing, Tally, dispatch, replay
-from plugdata.calls.ledger import Ledger
+from plugdata.calls.caller import Tally
+from plugdata.calls.dispatch import Job, dispatch
+from plugdata.calls.ledger.store import Ledger
+from plugdata.calls.pool import Member, Missing, replay
 from plugdata.errors import AuthError, CallError, CorpusError, EndpointError, ModelNotFound, QuotaExhausted
 from plugdata.recipe import Model, Translate
 from plugdata.rows import Reason, tagged_hash
@@ -23,7 +25,7 @@ from plugdata.wire import Result
 from tests.servers import llm
 from tests.servers.llm import Fault, LlmServer
 
-TASK = translator(languages.get("en"), languages.get("ko"), Translate(), {"temperature": 0})
+TASK = translator(languages.get("en"), languages.get("ko"), Translate(repair=0), {"temperature": 0})
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +42,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def _rows(n: int) -> list[dict[str, Any]]:
     return [
-        {"instruction": f"Name {i} rivers of the north.", "input": "", "response": f"Here are {i} long rivers there."}
+        {
+            "id": f"b2:{i:032x}",
+            "instruction": f"Name {i} rivers of the north.",
+            "input": "",
+            "response": f"Here are {i} long rivers there.",
+        }
         for i in range(1, n + 1)
     ]
 
@@ -52,12 +59,22 @@ def _model(server: LlmServer, concurrency: int = 4, **settings: Any) -> Model:
 def _ask(
     server: LlmServer, ledger: Ledger, rows: list[dict[str, Any]], retries: int = 3, concurrency: int = 4
 ) -> Tally:
-    jobs = ((row, TASK) for row in rows)
-    return dispatch(jobs, _model(server, concurrency), "test", ledger, retries, lambda tally: None, print)
+    return _dispatch(((row, [TASK]) for row in rows), [_model(server, concurrency)], ledger, retries)
+
+
+def _dispatch(
+    jobs: Iterable[Job], models: Sequence[Model], ledger: Ledger, retries: int = 3, budget: int | None = None
+) -> Tally:
+    pool = [Member(model, model.served_as or "test") for model in models]
+    return dispatch(jobs, pool, ledger, retries, budget, lambda tally: None, print)
+
+
+def _replayed(row: dict[str, Any], ledger: Ledger) -> Result[Outcome] | Missing:
+    return replay(row, [TASK], [Member(Model(model="test"), "test")], ledger)[0]
 
 
 def _outcome(row: dict[str, Any], ledger: Ledger) -> Outcome:
-    step, _ = replay(row, TASK, ledger, "test")
+    step = _replayed(row, ledger)
     assert isinstance(step, Result)
     return step.value
 
@@ -110,7 +127,7 @@ def test_a_row_whose_tries_are_used_up_is_failed_and_the_others_live(ledger: Led
     with LlmServer(faults=[broken]) as server:
         assert _ask(server, ledger, rows, retries=2).failed == 1
         assert len(server.requests) == 5 + 3
-    step, _ = replay(rows[2], TASK, ledger, "test")
+    step = _replayed(rows[2], ledger)
     assert isinstance(step, Missing)
     assert step.error is not None
     assert step.error[0] == "server"
@@ -203,17 +220,17 @@ def test_an_odd_but_legal_answer_is_committed_and_can_always_be_read(ledger: Led
     with LlmServer(faults=[odd]) as server:
         assert _ask(server, ledger, rows).calls == 4
         assert _ask(server, ledger, rows).calls == 0
-    assert [_outcome(row, ledger).reason for row in rows] == [None, Reason.TRUNCATED, None, None]
+    assert [_outcome(row, ledger).reason for row in rows] == [None, Reason.BAD_TAGS, None, None]
 
 
 def test_an_error_of_ours_lets_the_calls_in_flight_be_committed(ledger: Ledger) -> None:
-    def jobs() -> Iterator[tuple[dict[str, Any], Any]]:
-        yield from ((row, TASK) for row in _rows(6))
+    def jobs() -> Iterator[Job]:
+        yield from ((row, [TASK]) for row in _rows(6))
         raise LookupError("the rows cannot be read")
 
     with LlmServer(latency_s=0.05) as server:
         with pytest.raises(LookupError):
-            dispatch(jobs(), _model(server), "test", ledger, 3, lambda tally: None, print)
+            _dispatch(jobs(), [_model(server)], ledger)
         n_sent = len(server.requests)
         assert n_sent >= 4
         assert _ask(server, ledger, _rows(6)).calls == 6 - n_sent
@@ -262,14 +279,14 @@ def test_an_endpoint_that_nobody_listens_on_stops_the_run(ledger: Ledger, monkey
         taken.bind(("127.0.0.1", 0))
         model = Model(model="m", base_url=f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
         with pytest.raises(EndpointError, match="cannot be reached"):
-            dispatch([(_rows(1)[0], TASK)], model, "m", ledger, 3, lambda tally: None, print)
+            _dispatch([(_rows(1)[0], [TASK])], [model], ledger)
 
 
 def test_a_key_is_needed_elsewhere_than_on_this_machine(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_KEY", raising=False)
     model = Model(model="m", base_url="https://api.example.com/v1", api_key_env="SOME_KEY")
     with pytest.raises(AuthError, match="SOME_KEY is empty"):
-        dispatch([], model, "m", ledger, 3, lambda tally: None, print)
+        _dispatch([], [model], ledger)
 
 
 def test_no_more_requests_are_in_flight_than_allowed(ledger: Ledger) -> None:
@@ -282,7 +299,7 @@ def test_requests_a_minute_hold_in_every_window(ledger: Ledger, monkeypatch: pyt
     monkeypatch.setattr("plugdata.calls.limiter.WINDOW_S", 0.3)
     with LlmServer(faults=[llm.sliding_window(10, 0.25)]) as server:
         model = _model(server).model_copy(update={"limits": _model(server).limits.model_copy(update={"rpm": 10})})
-        dispatch(((row, TASK) for row in _rows(35)), model, "test", ledger, 3, lambda tally: None, print)
+        _dispatch(((row, [TASK]) for row in _rows(35)), [model], ledger)
         assert [request.status for request in server.requests] == [200] * 35
 
 
@@ -323,11 +340,3 @@ def test_a_ledger_of_another_schema_or_none_at_all_is_refused(tmp_path: Path) ->
     (tmp_path / "text.sqlite").write_text("this is no database, only some words about one " * 40)
     with pytest.raises(CorpusError, match="not a database"):
         Ledger(tmp_path / "text.sqlite")
-
-
-@pytest.mark.parametrize(
-    ("headers", "wait_s"),
-    [({"retry-after": "7"}, 7.0), ({"retry-after-ms": "250"}, 0.25), ({}, None), ({"retry-after": "soon"}, None)],
-)
-def test_retry_after_is_read_in_each_of_its_forms(headers: dict[str, str], wait_s: float | None) -> None:
-    assert retry.classify_status(429, "{}", headers).wait_s == wait_s

@@ -15,9 +15,10 @@ RANKS = {
     3: {"calls", "curate", "sources", "translate"},
     4: {"publish", "review"},
     5: {"stages", "schema"},
-    6: {"pipeline"},
-    7: {"cli"},
-    8: {"__main__"},
+    6: {"planning"},
+    7: {"pipeline"},
+    8: {"cli"},
+    9: {"__main__"},
 }
 RANK = {room: rank for rank, rooms in RANKS.items() for room in rooms}
 

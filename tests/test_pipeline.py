@@ -99,10 +99,10 @@ def test_a_rerun_sends_nothing_and_writes_nothing_anew(tmp_path: Path) -> None:
         pipeline.run(recipe)
         assert len(server.requests) == 16
     after = {path: path.read_bytes() for path in corpus.path.rglob("*") if path.is_file()}
-    changing = {path for path in before if path.name.startswith("ledger.sqlite")}
-    assert {path: data for path, data in after.items() if path not in changing} == {
-        path: data for path, data in before.items() if path not in changing
-    }
+    for path in [*before, *after]:
+        if path.name.startswith("ledger.sqlite") or path.parent.name == "logs":
+            before.pop(path, None), after.pop(path, None)
+    assert after == before
 
 
 def test_a_threshold_moves_without_a_call_and_without_measuring_again(tmp_path: Path) -> None:
@@ -239,7 +239,8 @@ def test_a_damaged_file_is_made_anew_where_it_can_be(tmp_path: Path) -> None:
     assert corpus.rows("dedup", "ko").height == 8
 
 
-def test_when_every_call_fails_the_run_is_partial_not_refused(tmp_path: Path) -> None:
+def test_when_every_call_fails_the_run_is_partial_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "WAIT_MAX_S", 0.001)
     with LlmServer(faults=[llm.server_error()]) as server, pytest.raises(PartialError, match="8 in ko, 8 in es"):
         pipeline.run(_recipe(tmp_path, server))
 

@@ -60,7 +60,7 @@ def dump(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
 
 
-_FILES = r"sources\.\d+\.path|models\.\d+\.weights|filter\.lid\.model"
+_FILES = r"sources\.\d+\.path|models\.\d+\.weights|filter\.lid\.model|ledger"
 """The keys that name a file."""
 
 
@@ -210,19 +210,29 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     )
     lid = recipe.filter.lid.model_copy(update={"model": at(recipe.filter.lid.model)})
     filters = recipe.filter.model_copy(update={"lid": lid})
-    corpus = recipe.corpus.expanduser()
-    return recipe.model_copy(update={"corpus": corpus, "sources": sources, "models": models, "filter": filters})
+    update = {"corpus": recipe.corpus.expanduser(), "sources": sources, "models": models, "filter": filters}
+    if recipe.ledger:
+        update["ledger"] = (folder / recipe.ledger.expanduser()).resolve()
+    return recipe.model_copy(update=update)
 
 
 def with_model(recipe: Recipe, **flags: Any) -> Recipe:
     """The recipe with the command line's model options laid over its model; a new `model` starts from nothing.
 
-    `flags`: model, base_url, api_key_env, rpm, concurrency; None is not given.
+    `flags`: model, base_url, api_key_env, price, rpm, tpm, concurrency; None is not given. Of a recipe with several
+    models, `model` takes the place of all, and the other flags have none to go to (RecipeError).
     """
-    limits = {key: flags.pop(key) for key in ("rpm", "concurrency") if flags.get(key) is not None}
+    limits = {key: flags.pop(key) for key in ("rpm", "tpm", "concurrency") if flags.get(key) is not None}
     given = {key: value for key, value in flags.items() if value is not None}
     if not given and not limits:
         return recipe
+    if len(recipe.models) > 1 and "model" not in given:
+        flag = next(iter({**given, **limits})).replace("_", "-")
+        raise RecipeError(
+            "the model's options",
+            [f"--{flag} is for one model, and the recipe has {len(recipe.models)}"],
+            "set keys of each, e.g. --set models.0.limits.rpm=500, or give --model to ask just one",
+        )
     declared = recipe.models[0].model_dump(exclude_unset=True) if recipe.models else {}
     if given.get("model", declared.get("model")) != declared.get("model"):
         declared = {}
@@ -259,7 +269,7 @@ def for_translation(
         asked["pivot"] = given["pivot"]
     if "protocol" in given:
         asked["translate"] = {**before.get("translate", {}), "protocol": given["protocol"]}
-    ours = ("model", "base_url", "api_key_env", "rpm", "concurrency")
+    ours = ("model", "base_url", "api_key_env", "price", "rpm", "tpm", "concurrency")
     recipe = resolve(asked, assignments, where="plugdata translate")
     return with_model(recipe, **{key: value for key, value in given.items() if key in ours})
 
@@ -286,6 +296,7 @@ def public(recipe: Recipe) -> str:
     """The recipe as YAML fit to be published: no path, no endpoint on this machine, no secret in a URL."""
     data = recipe.model_dump(mode="json", exclude_none=True)
     data["corpus"] = recipe.corpus.name
+    data.pop("ledger", None)
     for source in data["sources"]:
         if "path" in source:
             source["path"] = Path(source["path"]).name

@@ -87,8 +87,24 @@ class Source(Settings):
 
 
 class Limits(Settings):
-    rpm: int | None = Field(None, ge=1, description="requests a minute")
+    """What an endpoint may be asked, at most; what its answers' headers say of stricter limits is heeded too."""
+
+    rpm: int | None = Field(None, ge=1, description="requests in any minute")
+    tpm: int | None = Field(None, ge=1, description="tokens in any minute, prompt and answer together")
+    rpd: int | None = Field(None, ge=1, description="requests in any 24 hours")
     concurrency: int = Field(16, ge=1, le=1024, description="requests in flight")
+
+
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Price(Settings):
+    """USD for a million tokens."""
+
+    input: Usd
+    output: Usd
+    cached_input: Usd | None = Field(None, description="prompt tokens that the provider had cached; default: as input")
+    batch: Share = Field(0.5, description="share of the price that the batch API takes")
 
 
 def is_loopback(host: str) -> bool:
@@ -114,6 +130,10 @@ class Model(Settings):
     params: dict[str, Any] = Field(
         default_factory=lambda: {"temperature": 0}, description="passed to the endpoint as they are"
     )
+    price: Literal["free"] | Price | None = Field(
+        None, description="free, or USD per million tokens; default: the price list, nothing on this machine"
+    )
+    weight: float = Field(1, gt=0, allow_inf_nan=False, description="share of the rows, beside the other models")
     limits: Limits = Limits()
     timeout_s: float = Field(180, gt=0, description="a call without an answer by then is sent again")
 
@@ -161,7 +181,9 @@ class Translate(Settings):
         "tags", description="tags: a row's texts in one call; plain: one text a call, for weak models"
     )
     examples: int = Field(2, ge=0, le=2, description="worked examples sent as earlier turns")
+    repair: int = Field(2, ge=0, le=5, description="times a faulty answer is sent back with its fault named")
     retries: int = Field(6, ge=0, description="tries after the first of a call that fails for a passing reason")
+    mode: Literal["online", "batch"] = Field("online", description="batch: half the price, within a day")
 
 
 class Lid(Settings):
@@ -228,7 +250,10 @@ class Recipe(Settings):
     sources: tuple[Source, ...] = Field(min_length=1)
     pivot: Code = Field("en", description="the language of the sources, in which the model will think")
     languages: tuple[Code, ...] = Field(min_length=1)
-    models: tuple[Model, ...] = Field((), max_length=1, description="what translates")
+    models: tuple[Model, ...] = Field((), description="what translates: rows are shared out by `weight`")
+    budget: float | None = Field(None, gt=0, allow_inf_nan=False, description="USD that the ledger may ever cost")
+    ledger: Path | None = Field(None, description="a ledger shared with other corpora; default: the corpus's own")
+    shard: str | None = Field(None, pattern=r"^[1-9]\d*/[1-9]\d*$", description="I/N: the I-th of N parts of the rows")
     limit: int | None = Field(None, ge=1, description="first N rows of all sources; removing it extends the corpus")
     screen: Screen = Screen()
     translate: Translate = Translate()
@@ -246,3 +271,10 @@ class Recipe(Settings):
         if doubled := sorted({code for code in self.languages if self.languages.count(code) > 1}):
             raise ValueError(f"{doubled[0]!r} stands twice in `languages`")
         return self
+
+    @field_validator("shard")
+    @classmethod
+    def _is_a_part(cls, shard: str | None) -> str | None:
+        if shard and int(shard.partition("/")[0]) > int(shard.partition("/")[2]):
+            raise ValueError("is I/N, the I-th of N parts: I is at most N")
+        return shard

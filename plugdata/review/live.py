@@ -54,7 +54,7 @@ class Live:
         if self._drawn:
             if self._task is None:
                 self._task = self._bar.add_task(done.stage, told="")
-            told = f"{done.calls} calls · {done.retries} retries"
+            told = " · ".join(screen.calls(done))
             self._bar.update(self._task, completed=done.done, total=done.total, description=done.stage, told=told)
             if done.done >= done.total:
                 self._bar.remove_task(self._task)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from plugdata import languages
+from plugdata.calls import money
 from plugdata.corpus import Progress
 from plugdata.review.stats import Funnel
 from plugdata.rows import Status
@@ -64,15 +65,25 @@ def side_by_side(row: Mapping[str, Any]) -> RenderableType:
 def progress(progress: Progress, running: bool) -> Text:
     """One line on the stage at work, or where it was cut off."""
     rate = progress.done / max(progress.updated_at - progress.started_at, 0.001)
-    told = [
-        f"{progress.stage} {progress.done}/{progress.total} ({_share(progress.done, progress.total)})",
-        f"{progress.calls} calls",
-        f"{progress.retries} retries",
-    ]
+    told = [f"{progress.stage} {progress.done}/{progress.total} ({_share(progress.done, progress.total)})"]
+    told += calls(progress)
     if rate:
         told += [f"{rate:.2g} rows/s", f"{timedelta(seconds=round((progress.total - progress.done) / rate))} to go"]
     told.append("running" if running else "interrupted: the same command resumes")
     return Text(" · ".join(told))
+
+
+def calls(progress: Progress) -> list[str]:
+    """What calls a stage has made so far: answered, in flight, failed by class, and their money."""
+    told = [f"{progress.calls} calls", f"{progress.in_flight} in flight"]
+    if progress.faults:
+        told.append("again: " + ", ".join(f"{n} {name}" for name, n in sorted(progress.faults.items())))
+    if progress.nano_usd:
+        all_told = (
+            f" ({money.usd(progress.nano_usd)} in all runs)" if progress.nano_usd != progress.run_nano_usd else ""
+        )
+        told.append(money.usd(progress.run_nano_usd) + all_told)
+    return told
 
 
 def sample(rows: Iterable[Mapping[str, Any]]) -> Group:

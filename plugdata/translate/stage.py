@@ -1,6 +1,6 @@
 """The rows of the translate stage: outcomes of the task laid beside the texts they translate. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -9,17 +9,17 @@ from plugdata.rows import TRANSLATE, Reason, Status, conform
 from plugdata.translate.protocols import SEGMENTS
 from plugdata.translate.task import STAGE, Outcome
 
-VERSION = 1
+VERSION = 2
 """Raised when the same answers would give other rows."""
 
 
 def apply(
-    batch: pl.DataFrame, lang: str, model: str, prompt: str, outcomes: Iterable[tuple[Outcome, int]]
+    batch: pl.DataFrame, lang: str, prompt: str, outcomes: Iterable[tuple[Outcome, Sequence[str]]]
 ) -> pl.DataFrame:
     """rows.TRANSLATE: adds lang, target_*, model, prompt, n_calls, and the verdict of rows that did not make it.
 
-    Needs: rows.SCREEN. `outcomes`: (outcome, answers used) of each kept row, in order. Rows: all kept, same order;
-    those taken out earlier get nulls and keep their verdict.
+    Needs: rows.SCREEN. `outcomes`: of each kept row, in order, with the models (served_as) whose answers it used, the
+    last of which is noted. Rows: all kept, same order; those taken out earlier get nulls and keep their verdict.
     """
     coming = iter(outcomes)
     laid = [_row(*next(coming)) if status == Status.KEPT else _NOTHING for status in batch["status"]]
@@ -33,7 +33,6 @@ def apply(
     return conform(
         both.with_columns(
             lang=pl.lit(lang),
-            model=pl.when(asked).then(pl.lit(model)),
             prompt=pl.when(asked).then(pl.lit(prompt)),
         ),
         TRANSLATE,
@@ -41,12 +40,13 @@ def apply(
 
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
-    ["status", "stage", "reason", "reasons", "detail", *(f"target_{name}" for name in SEGMENTS), "n_calls"]
+    ["status", "stage", "reason", "reasons", "detail", *(f"target_{name}" for name in SEGMENTS), "model", "n_calls"]
 )
 
 
-def _row(outcome: Outcome, n_calls: int) -> dict[str, Any]:
-    row = {**_NOTHING, **{f"target_{name}": text for name, text in outcome.texts.items()}, "n_calls": n_calls}
+def _row(outcome: Outcome, by: Sequence[str]) -> dict[str, Any]:
+    texts = {f"target_{name}": text for name, text in outcome.texts.items()}
+    row = {**_NOTHING, **texts, "model": by[-1] if by else None, "n_calls": len(by)}
     if outcome.reason is None:
         return row
     verdict = {"status": outcome.status, "stage": STAGE, "reason": outcome.reason, "reasons": [outcome.reason]}

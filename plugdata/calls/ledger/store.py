@@ -1,0 +1,345 @@
+"""Every LLM call ever made for a corpus: append-only SQLite, committed before an answer is used.
+
+"Is it answered?" is one look-up in `answers`, and no error can be taken for an answer. The request is stored whole
+beside the body: what was asked can be read, and its key hashed again. An acknowledged answer survives a power cut;
+what arrives together shares one commit (group commit), so that the sync is not paid per call.
+
+Before a call is sent it is claimed, with the money it may cost at most: no two processes that share a ledger pay for
+the same key, and a budget is kept in the same transaction that reserves, so that it is never exceeded, by any number
+of calls in flight in any number of processes. A budget is of the ledger's lifetime; of a shared ledger, of all that
+is written there. The claims of a writer that died are found by its lock, which died with it; their money stays
+charged, since nobody knows whether the provider answered.
+
+Knows nothing of rows or of what a text means. The tables are in tables.py.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Self, TypeVar
+
+from plugdata.calls.ledger import tables
+from plugdata.rows import tagged_hash
+from plugdata.wire import Request, read_answer
+
+T = TypeVar("T")
+Operation = Callable[[sqlite3.Connection], T]
+
+KILLED = "killed"
+"""Why the money of a dead writer's calls stays charged."""
+PAID_TWICE = "paid-twice"
+"""Why an answer to a key that had one already is charged beside it."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An answer as it goes into the ledger. `nano_usd` is what it cost (1e-9 USD), None if nobody knows."""
+
+    key: str
+    request: Request
+    served_as: str
+    body: str
+    seconds: float
+    answered_at: str
+    nano_usd: int | None = None
+    origin: str = "online"
+
+
+class CallCount(NamedTuple):
+    """What one model was asked under one prompt, for one language. Dates are UTC days, money is in 1e-9 USD."""
+
+    model: str
+    prompt: str
+    lang: str
+    n_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    nano_usd: int
+    first_date: str
+    last_date: str
+
+
+class Money(NamedTuple):
+    """In 1e-9 USD: what is gone for good, and what is reserved for calls in flight."""
+
+    spent: int
+    reserved: int
+
+
+class Claim(Enum):
+    """What became of a claim."""
+
+    OURS = auto()
+    ANSWERED = auto()  # the ledger holds the answer by now
+    THEIRS = auto()  # another process is asking, or a batch is out
+    NO_ROOM = auto()  # the budget's rest is reserved for calls in flight, and may come back
+    SPENT = auto()  # the budget has no room for this call, and none will come back
+
+
+class Ledger:
+    """An open ledger. Use as a context manager; writing happens in an event loop, or by `flush`.
+
+    Look-ups have a connection of their own, so that none waits for a commit.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.id = ""
+        self._pending: list[tuple[Operation[Any], asyncio.Future[Any] | None]] = []
+        self._committer: asyncio.Task[None] | None = None
+        self._committing = threading.Lock()
+        if not read_only:
+            self._writer = tables.writer(path)
+            self.id, self._alive = _come_alive(path)
+            self._later(self._bury_dead)
+            self.flush()
+        self._reader = tables.reader(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.flush()
+        finally:
+            self._reader.close()
+            if self.id:
+                self._writer.close()
+                _sign(self.path, self.id).unlink(missing_ok=True)
+                self._alive.close()
+
+    def flush(self) -> None:
+        """Write down what waits for a commit: errors and releases, and answers that an interrupt kept from theirs."""
+        if self._pending:
+            waiting, self._pending = self._pending, []
+            self._run([operation for operation, _ in waiting])
+
+    def body(self, key: str) -> str | None:
+        """The committed response body of a key, or None."""
+        with tables.telling(self.path):
+            row = self._reader.execute("SELECT body FROM answers WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def last_error(self, key: str) -> tuple[str, str] | None:
+        """(class, message) of the latest error of a key that was flushed, or None."""
+        with tables.telling(self.path):
+            row = self._reader.execute(
+                "SELECT class, message FROM errors WHERE key = ? ORDER BY rowid DESC LIMIT 1", (key,)
+            ).fetchone()
+        return None if row is None else (str(row[0]), str(row[1]))
+
+    async def commit(self, operation: Operation[T]) -> T:
+        """What `operation(connection)` returns, once it is on disk. Operations that come together share a commit.
+
+        An operation that raises undoes the whole commit and is the end of a run: what may be expected is returned.
+        """
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._pending.append((operation, done))
+        if self._committer is None or self._committer.done():
+            self._committer = asyncio.create_task(self._commit_pending())
+        return await done
+
+    async def put(self, answer: Stored) -> None:
+        """Returns once the answer is on disk, and its claim is gone."""
+        await self.commit(lambda db: insert_answer(db, answer))
+
+    async def claim(self, key: str, nano_usd: int, budget: int | None) -> Claim:
+        """Claim a call that may cost so much, within a budget (1e-9 USD; None: no end)."""
+        return await self.commit(lambda db: self._claim(db, key, nano_usd, budget))
+
+    def release(self, key: str, charge: str | None = None) -> None:
+        """Give a claim up, with the next commit; with a reason to charge, its money stays spent."""
+        self._later(lambda db: _release(db, key, charge))
+
+    def note_error(self, key: str, error_class: str, message: str) -> None:
+        """Note a transient error, for people and for `failed` rows, with the next commit."""
+        at = now()
+        self._later(lambda db: db.execute("INSERT INTO errors VALUES (?, ?, ?, ?)", (key, error_class, message, at)))
+
+    def money(self) -> Money:
+        """What is spent and reserved by now, of all who write here."""
+        with tables.telling(self.path):
+            return Money(_spent(self._reader), _reserved(self._reader))
+
+    def counts(self) -> list[CallCount]:
+        """What was asked of whom, by model, prompt and language."""
+        with tables.telling(self.path):
+            rows = self._reader.execute(
+                "SELECT model, prompt, lang, count(*), coalesce(sum(prompt_tokens), 0),"
+                " coalesce(sum(completion_tokens), 0), coalesce(sum(nano_usd), 0),"
+                " min(substr(answered_at, 1, 10)), max(substr(answered_at, 1, 10))"
+                " FROM answers GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            ).fetchall()
+        return [CallCount(*row) for row in rows]
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """What a query of the reader's connection gives."""
+        with tables.telling(self.path):
+            return query(self._reader)
+
+    def _later(self, operation: Operation[Any]) -> None:
+        self._pending.append((operation, None))
+
+    async def _commit_pending(self) -> None:
+        while self._pending:
+            batch, self._pending = self._pending, []
+            results: list[Any] = []
+            error: Exception | None = None
+            try:
+                results = await asyncio.to_thread(self._run, [operation for operation, _ in batch])
+            except Exception as fault:  # whatever it is, those who wait for this commit must hear of it
+                error = fault
+            for at, (_, done) in enumerate(batch):
+                if done is None or done.done():
+                    continue
+                if error is None:
+                    done.set_result(results[at])
+                else:
+                    done.set_exception(error)
+
+    def _run(self, operations: list[Operation[Any]]) -> list[Any]:
+        with tables.telling(self.path), self._committing:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                results = [operation(self._writer) for operation in operations]
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+        return results
+
+    def _claim(self, db: sqlite3.Connection, key: str, nano_usd: int, budget: int | None) -> Claim:
+        if db.execute("SELECT 1 FROM answers WHERE key = ?", (key,)).fetchone():
+            return Claim.ANSWERED
+        if db.execute("SELECT 1 FROM batch_items WHERE key = ?", (key,)).fetchone():
+            return Claim.THEIRS
+        if (holder := db.execute("SELECT writer FROM claims WHERE key = ?", (key,)).fetchone()) is not None:
+            if holder[0] == self.id or is_alive(self.path, holder[0]):
+                return Claim.THEIRS
+            self._bury_dead(db)
+        room = left(db, budget) if nano_usd else None
+        if room is not None and nano_usd > room:
+            return Claim.NO_ROOM if _reserved(db) else Claim.SPENT
+        db.execute("INSERT INTO claims VALUES (?, ?, ?, ?)", (key, self.id, nano_usd, now()))
+        return Claim.OURS
+
+    def _bury_dead(self, db: sqlite3.Connection) -> None:
+        """Charge the calls that writers had in flight when they died, so that others may ask them."""
+        for (writer,) in db.execute("SELECT DISTINCT writer FROM claims WHERE writer <> ?", (self.id,)).fetchall():
+            if not is_alive(self.path, writer):
+                for (key,) in db.execute("SELECT key FROM claims WHERE writer = ?", (writer,)).fetchall():
+                    _release(db, key, KILLED)
+                _sign(self.path, writer).unlink(missing_ok=True)
+
+
+def insert_answer(db: sqlite3.Connection, answer: Stored) -> None:
+    """Add an answer, its money to the totals, and end its claim. A key that has an answer keeps that one."""
+    said = read_answer(answer.body)
+    asked = {"served_as": answer.served_as, **answer.request.body()}
+    request = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    added = db.execute(
+        "INSERT OR IGNORE INTO answers VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            answer.key,
+            answer.served_as,
+            answer.request.prompt,
+            answer.request.stage,
+            answer.request.lang,
+            answer.origin,
+            said.finish_reason,
+            said.prompt_tokens,
+            said.cached_tokens,
+            said.completion_tokens,
+            *tables.request_chars(asked),
+            answer.nano_usd,
+            answer.seconds,
+            answer.answered_at,
+            tagged_hash(answer.body),
+            request,
+            answer.body,
+        ),
+    )
+    if answer.nano_usd:
+        if not added.rowcount:
+            row = (answer.key, answer.nano_usd, PAID_TWICE, answer.answered_at)
+            db.execute("INSERT INTO charges VALUES (?, ?, ?, ?)", row)
+        _spend(db, answer.nano_usd)
+    db.execute("DELETE FROM claims WHERE key = ?", (answer.key,))
+
+
+def left(db: sqlite3.Connection, budget: int | None) -> int | None:
+    """Money that may still be reserved (1e-9 USD), or None without a budget."""
+    return None if budget is None else budget - _spent(db) - _reserved(db)
+
+
+def now() -> str:
+    """This moment as the ledger writes it: UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _release(db: sqlite3.Connection, key: str, charge: str | None) -> None:
+    if charge:
+        for (nano_usd,) in db.execute("SELECT nano_usd FROM claims WHERE key = ? AND nano_usd > 0", (key,)).fetchall():
+            db.execute("INSERT INTO charges VALUES (?, ?, ?, ?)", (key, nano_usd, charge, now()))
+            _spend(db, nano_usd)
+    db.execute("DELETE FROM claims WHERE key = ?", (key,))
+
+
+def _spend(db: sqlite3.Connection, nano_usd: int) -> None:
+    db.execute("UPDATE totals SET nano_usd = nano_usd + ?", (nano_usd,))
+
+
+def _spent(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT nano_usd FROM totals").fetchone()[0])
+
+
+def _reserved(db: sqlite3.Connection) -> int:
+    return int(
+        db.execute(
+            "SELECT (SELECT coalesce(sum(nano_usd), 0) FROM claims) + (SELECT coalesce(sum(nano_usd), 0) FROM batches"
+            " WHERE status NOT IN ('collected', 'given-up'))"
+        ).fetchone()[0]
+    )
+
+
+def _sign(path: Path, writer: str) -> Path:
+    """The file whose lock shows that a writer is alive."""
+    return path.with_name(f"{path.name}-{writer}.writer")
+
+
+def _come_alive(path: Path) -> tuple[str, IO[str]]:
+    """A new writer's name, and the locked file that shows it alive; signs of the dead are taken away."""
+    with tables.telling(path):
+        for stale in path.parent.glob(f"{path.name}-*.writer"):
+            is_alive(path, stale.name.removeprefix(f"{path.name}-").removesuffix(".writer"))
+        name = secrets.token_hex(4)
+        handle = open(_sign(path, name), "w")  # noqa: SIM115 (held as long as the writer lives)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle.fileno()).st_nlink == 0:  # another writer took it for a dead one's before the lock
+            handle.close()
+            return _come_alive(path)
+    return name, handle
+
+
+def is_alive(path: Path, writer: str) -> bool:
+    """Whether a writer's process lives: the kernel frees its lock however it ends."""
+    sign = _sign(path, writer)
+    try:
+        with sign.open("r+") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sign.unlink(missing_ok=True)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False

@@ -1,0 +1,98 @@
+"""The models that share a run's rows: which one a row is asked at, and what the ledger says of it already.
+
+A row's order of members is drawn from its id, so that the first of the order gets its `weight` of the rows, and every
+run draws the same (weighted rendezvous hashing: adding a member moves just the rows it takes over). What the ledger
+holds from any member is taken before one is asked. Members that serve the same model are one to the ledger.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from plugdata.calls.ledger.store import Ledger
+from plugdata.calls.money import FREE
+from plugdata.recipe import Model, Price
+from plugdata.wire import Answer, Request, Result, Task, read_answer
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of the pool, what answers there, and what that costs."""
+
+    model: Model
+    served_as: str
+    price: Price = FREE
+
+
+class Ask(NamedTuple):
+    """A request that has no answer yet: the member's place in the pool, and the key."""
+
+    member: int
+    request: Request
+    key: str
+
+
+class Missing(NamedTuple):
+    """A replay that lacks an answer: the key, and the (class, message) of its latest error if there is one."""
+
+    key: str
+    error: tuple[str, str] | None
+
+
+def order(row_id: str, pool: Sequence[Member]) -> list[int]:
+    """Places of the pool in the order in which a row asks them."""
+    if len(pool) == 1:
+        return [0]
+
+    def score(at: int) -> float:
+        twin = [member.served_as for member in pool[:at]].count(pool[at].served_as)
+        drawn = hashlib.blake2b(f"{row_id}\0{twin}\0{pool[at].served_as}".encode(), digest_size=8).digest()
+        share = (int.from_bytes(drawn, "big") + 1) / (2**64 + 2)
+        return -pool[at].model.weight / math.log(share)
+
+    return sorted(range(len(pool)), key=score, reverse=True)
+
+
+def advance(
+    row: Mapping[str, Any],
+    tasks: Sequence[Task[R]],
+    places: Sequence[int],
+    pool: Sequence[Member],
+    ledger: Ledger | None,
+    answers: list[tuple[int, Answer]],
+) -> Result[R] | list[Ask]:
+    """Follow a row's task as far as the ledger's answers lead: its Result, or what could be asked next, in order.
+
+    `tasks` are the row's task for each member (their params differ); `answers`, with the member each came from, grows.
+    """
+    while True:
+        asks: list[Ask] = []
+        said = [answer for _, answer in answers]
+        for at in places:
+            step = tasks[at](row, said)
+            if isinstance(step, Result):
+                return step
+            key = step.key(pool[at].served_as)
+            if ledger and (body := ledger.body(key)) is not None:
+                answers.append((at, read_answer(body)))
+                break
+            asks.append(Ask(at, step, key))
+        else:
+            return asks
+
+
+def replay(
+    row: Mapping[str, Any], tasks: Sequence[Task[R]], pool: Sequence[Member], ledger: Ledger
+) -> tuple[Result[R] | Missing, list[str]]:
+    """What a task comes to on the answers in the ledger alone, and who gave those (served_as). Sends nothing."""
+    answers: list[tuple[int, Answer]] = []
+    step = advance(row, tasks, order(row["id"], pool), pool, ledger, answers)
+    by = [pool[at].served_as for at, _ in answers]
+    if isinstance(step, Result):
+        return step, by
+    told = next((error for ask in step if (error := ledger.last_error(ask.key))), None)
+    return Missing(step[0].key, told), by

@@ -1,0 +1,124 @@
+"""A plan as data, and on a terminal: what a run will ask, cost and take. How it is made stands in planning.py."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from plugdata.calls.money import usd
+
+
+class Spend(NamedTuple):
+    """Money in 1e-9 USD."""
+
+    min: int
+    expected: int
+    max: int
+
+
+NOTHING = Spend(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one member of the pool has to do for one language. Tokens and calls are expectations."""
+
+    lang: str
+    model: str  # served_as
+    rows: int = 0
+    paid: int = 0  # rows that need no call
+    calls: float = 0
+    prompt_tokens: float = 0
+    completion_tokens: float = 0
+    online: Spend = NOTHING
+    batch: Spend = NOTHING
+    n_learnt: int = 0  # answers that the estimate rests on
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`hours`: of the slowest member under its limits; None while the ledger has not taught how long a call takes."""
+
+    read: int  # records of the sources
+    screened: int  # of them, worth a call
+    shares: list[Share]
+    spent: int  # by the ledger so far, 1e-9 USD
+    budget: int | None
+    hours: float | None
+    bound_by: str  # the limit that decides: rpm, tpm, rpd or concurrency
+    mode: str
+
+    @property
+    def online(self) -> Spend:
+        return total(share.online for share in self.shares)
+
+    @property
+    def batch(self) -> Spend:
+        return total(share.batch for share in self.shares)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `plugdata plan --json` prints: money in USD."""
+
+        def usd(spend: Spend) -> dict[str, float]:
+            return {name: nano / 1e9 for name, nano in spend._asdict().items()}
+
+        shares = [
+            {**vars(share), "online_usd": usd(share.online), "batch_usd": usd(share.batch)} for share in self.shares
+        ]
+        for share in shares:
+            del share["online"], share["batch"]
+        return {
+            "read": self.read,
+            "screened": self.screened,
+            "mode": self.mode,
+            "online_usd": usd(self.online),
+            "batch_usd": usd(self.batch),
+            "spent_usd": self.spent / 1e9,
+            "budget_usd": None if self.budget is None else self.budget / 1e9,
+            "hours": self.hours,
+            "bound_by": self.bound_by,
+            "shares": shares,
+        }
+
+
+def total(spends: Iterable[Spend]) -> Spend:
+    """The sum of some."""
+    return Spend(*(sum(column) for column in zip(NOTHING, *spends, strict=True)))
+
+
+def screen(plan: Plan) -> RenderableType:
+    """A line for each language and model, the sums of money, and how long it takes."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("lang", "model"):
+        table.add_column(name, overflow="fold")
+    for name in ("paid", "to ask", "calls", "tokens in", "tokens out", "min", "expected", "max"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for share in plan.shares:
+        numbers = (share.paid, share.rows, share.calls, share.prompt_tokens, share.completion_tokens)
+        spend = share.batch if plan.mode == "batch" else share.online
+        table.add_row(share.lang, share.model, *(f"{round(n):,}" for n in numbers), *map(usd, spend))
+    lines = [f"{plan.read:,} rows read, {plan.screened:,} worth a call in each language"]
+    for mode, spend in (("online", plan.online), ("batch", plan.batch)):
+        if spend.max:
+            when = f", {_hours(plan)}" if mode == "online" else ", each batch within 24 hours"
+            chosen = " (chosen)" if mode == plan.mode else ""
+            lines.append(f"{mode}{chosen}: {usd(spend.expected)} expected, {usd(spend.min)} to {usd(spend.max)}{when}")
+    if not plan.online.max:
+        lines.append(f"no money; {_hours(plan)}")
+    if plan.budget is not None:
+        lines.append(f"budget {usd(plan.budget)}, of which {usd(plan.spent)} is spent")
+    elif plan.spent:
+        lines.append(f"{usd(plan.spent)} is spent already")
+    if any(share.rows and not share.n_learnt for share in plan.shares):
+        lines.append("tokens are guessed until some rows are answered: a run with --limit 20 makes them known")
+    return Group(table, *map(Text, lines))
+
+
+def _hours(plan: Plan) -> str:
+    if plan.hours is None:
+        return "how long a call takes is not known yet"
+    return f"{plan.hours:.1f} hours by {plan.bound_by}" if plan.hours >= 0.1 else f"minutes, by {plan.bound_by}"
