@@ -18,7 +18,7 @@ from plugdata import licenses, planning, stages
 from plugdata import recipe as recipes
 from plugdata.calls import client
 from plugdata.calls.caller import Tally
-from plugdata.calls.dispatch import dispatch
+from plugdata.calls.dispatch import dispatch, dispatch_batches
 from plugdata.calls.ledger.merge import merge as merge_ledgers
 from plugdata.calls.ledger.store import Ledger
 from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, stage_key
@@ -319,10 +319,12 @@ class _Conductor:
 
         tell(Tally())
         budget = None if self.recipe.budget is None else round(self.recipe.budget * 1e9)
-        with stages.serving(translation.pool, self.watch.say) as pool:
-            tally = dispatch(
-                translation.jobs(langs), pool, ledger, self.recipe.translate.retries, budget, tell, self.watch.say
-            )
+        retries, say = self.recipe.translate.retries, self.watch.say
+        with stages.serving(translation.pool, say) as pool:
+            if self.recipe.translate.mode == "batch":
+                tally = dispatch_batches(lambda: translation.jobs(langs), pool, ledger, retries, budget, tell, say)
+            else:
+                tally = dispatch(translation.jobs(langs), pool, ledger, retries, budget, tell, say)
         self.watch.say(f"translate: {tally.done} rows, {tally.calls} calls, {tally.retries} retries")
 
     def _publish(self) -> None:

@@ -8,21 +8,20 @@ paid; a second one stops at once.
 """
 
 import asyncio
-import signal
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
-from plugdata.calls import client
+from plugdata.calls import client, waiting
+from plugdata.calls.batch.provider import Remote
+from plugdata.calls.batch.run import Batched, run_batches
 from plugdata.calls.caller import Caller, Tally
 from plugdata.calls.endpoint import Endpoint
 from plugdata.calls.faults import CallFault, Stopped
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Member, advance, order
 from plugdata.calls.waiting import Brake
-from plugdata.wire import Answer, Result, Task, read_answer
+from plugdata.wire import Answer, Request, Result, Task, read_answer
 
 Job = tuple[Mapping[str, Any], Sequence[Task[Any]]]
 """A row (its `id` among the columns) and its task for each member of the pool."""
@@ -44,14 +43,10 @@ def dispatch(
     first call) or CorpusError (the ledger) after the calls in flight are committed; KeyboardInterrupt likewise.
     Works inside a running event loop too (a notebook), which it blocks.
     """
-    stoppers: list[Callable[[], object]] = []
+    tally = Tally()
 
-    async def ask() -> Tally:
-        tally = Tally()
+    async def ask(brake: Brake) -> Tally:
         queue = iter(jobs)
-        brake = Brake()
-        loop = asyncio.get_running_loop()
-        stoppers.append(lambda: loop.call_soon_threadsafe(brake.pull))
         async with AsyncExitStack() as open_clients:
             endpoints = [
                 Endpoint(
@@ -81,18 +76,64 @@ def dispatch(
                 except Exception as error:  # whatever it is, the other workers' calls are paid and must be committed
                     brake.pull(error)
 
-            def interrupted() -> None:
-                brake.pull()
-                say("interrupted: waiting for the calls in flight, which are paid; Ctrl-C again stops at once")
-
-            with _ctrl_c(interrupted):
-                await asyncio.gather(*(work() for _ in range(sum(m.model.limits.concurrency for m in pool))))
-        ledger.flush()
-        if brake.pulled:
-            raise brake.cause or KeyboardInterrupt
+            await asyncio.gather(*(work() for _ in range(sum(m.model.limits.concurrency for m in pool))))
+        await ledger.settle()
         return tally
 
-    return _run(ask, stoppers)
+    return waiting.run(
+        ask, lambda: say("interrupted: waiting for the calls in flight, which are paid; Ctrl-C again stops at once")
+    )
+
+
+def dispatch_batches(
+    jobs: Callable[[], Iterable[Job]],
+    pool: Sequence[Member],
+    ledger: Ledger,
+    retries: int,
+    budget: int | None,
+    tell: Callable[[Tally], None],
+    say: Callable[[str], None],
+) -> Tally:
+    """The same through the members' batch APIs: round after round, until one answers nothing.
+
+    `jobs` gives all jobs, for each round anew. A row is asked at the first member of its order alone. `tell` hears of
+    calls, not of rows: what a row still needs is known when a round is over. Ctrl-C detaches; the same call collects.
+    """
+    tally = Tally()
+
+    def wanted(at: int) -> Iterator[tuple[str, Request]]:
+        for row, tasks in jobs():
+            asks = advance(row, tasks, order(row["id"], pool), pool, ledger, [])
+            if not isinstance(asks, Result) and asks[0].member == at:
+                yield asks[0].key, asks[0].request
+
+    async def ask(brake: Brake) -> Tally:
+        open_ones: dict[int, Sequence[Remote]] = {}
+
+        def look(at: int, batches: Sequence[Remote]) -> None:
+            open_ones[at] = batches
+            tally.in_flight = sum(b.total - b.completed - b.failed for remotes in open_ones.values() for b in remotes)
+            tell(tally)
+
+        async def member(at: int) -> Batched:
+            return await run_batches(
+                wanted(at), pool[at], ledger, retries, budget, brake.pause, say, lambda batches: look(at, batches)
+            )
+
+        while True:
+            rounds = await asyncio.gather(*(member(at) for at in range(len(pool))), return_exceptions=True)
+            done = [came_to for came_to in rounds if isinstance(came_to, Batched)]
+            tally.calls += sum(batched.answered for batched in done)
+            tally.failed = sum(batched.failed for batched in done)
+            for came_to in rounds:  # only now: what the other members had open is collected
+                if isinstance(came_to, BaseException) and not isinstance(came_to, Stopped):
+                    raise came_to
+            if brake.pulled or not any(batched.answered for batched in done):
+                break
+        await ledger.settle()
+        return tally
+
+    return waiting.run(ask, lambda: say("interrupted: the batches go on; the same command collects them"))
 
 
 async def _complete(
@@ -108,38 +149,3 @@ async def _complete(
             return False
         answers.append((at, read_answer(body)))
     return True
-
-
-def _run(ask: Callable[[], Coroutine[Any, Any, Tally]], stoppers: list[Callable[[], object]]) -> Tally:
-    """What `ask` returns, run in this thread, or in one of its own where an event loop is running already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(ask())
-    with ThreadPoolExecutor(max_workers=1) as own_thread:
-        running = own_thread.submit(asyncio.run, ask())
-        try:
-            return running.result()
-        except KeyboardInterrupt:
-            for stop in stoppers:
-                stop()
-            raise
-
-
-@contextmanager
-def _ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C calls `stop`; the second is Python's own. Only the main thread hears of it."""
-    loop = asyncio.get_running_loop()
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def first() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        stop()
-
-    loop.add_signal_handler(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)

@@ -38,9 +38,13 @@ class Batched(NamedTuple):
     submitted: int
 
 
+POLL_FIRST_S, POLL_MAX_S = 5.0, 60.0
+"""Between two looks at a batch, at first and at last: most take minutes, some a day."""
+
+
 def poll_after_s(n: int) -> float:
-    """Seconds before the n-th look, from 0: from 5 to 60, since most batches take minutes and some a day."""
-    return min(60.0, 5.0 * 1.5 ** min(n, 10))
+    """Seconds before the n-th look, from 0."""
+    return min(POLL_MAX_S, POLL_FIRST_S * 1.5 ** min(n, 10))
 
 
 async def run_batches(

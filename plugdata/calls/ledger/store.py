@@ -33,6 +33,7 @@ from plugdata.wire import Request, read_answer
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
+_Waiting = tuple[Operation[Any], "asyncio.Future[Any] | None"]
 
 KILLED = "killed"
 """Why the money of a dead writer's calls stays charged."""
@@ -94,7 +95,7 @@ class Ledger:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.id = ""
-        self._pending: list[tuple[Operation[Any], asyncio.Future[Any] | None]] = []
+        self._pending: list[_Waiting] = []
         self._committer: asyncio.Task[None] | None = None
         self._committing = threading.Lock()
         if not read_only:
@@ -119,9 +120,16 @@ class Ledger:
 
     def flush(self) -> None:
         """Write down what waits for a commit: errors and releases, and answers that an interrupt kept from theirs."""
-        if self._pending:
-            waiting, self._pending = self._pending, []
-            self._run([operation for operation, _ in waiting])
+        while self._pending:
+            _, _, error = self._commit_waiting()
+            if error is not None:
+                raise error
+
+    async def settle(self) -> None:
+        """Returns once nothing waits for a commit any more."""
+        while self._committer is not None and not self._committer.done():
+            await self._committer
+        self.flush()
 
     def body(self, key: str) -> str | None:
         """The committed response body of a key, or None."""
@@ -191,23 +199,30 @@ class Ledger:
 
     async def _commit_pending(self) -> None:
         while self._pending:
-            batch, self._pending = self._pending, []
-            results: list[Any] = []
-            error: Exception | None = None
-            try:
-                results = await asyncio.to_thread(self._run, [operation for operation, _ in batch])
-            except Exception as fault:  # whatever it is, those who wait for this commit must hear of it
-                error = fault
-            for at, (_, done) in enumerate(batch):
-                if done is None or done.done():
-                    continue
+            batch, results, error = await asyncio.to_thread(self._commit_waiting)
+            waiting = [(at, done) for at, (_, done) in enumerate(batch) if done is not None and not done.done()]
+            if error is not None and not waiting:
+                raise error
+            for at, done in waiting:
                 if error is None:
                     done.set_result(results[at])
                 else:
                     done.set_exception(error)
 
+    def _commit_waiting(self) -> tuple[list[_Waiting], list[Any], Exception | None]:
+        """Run what waits by now, in one transaction: what it was, what it gave, or what went wrong.
+
+        It is taken off the list by the thread that runs it, so that a loop that is cancelled before loses nothing.
+        """
+        with self._committing:
+            batch, self._pending = self._pending, []
+            try:
+                return batch, self._run([operation for operation, _ in batch]), None
+            except Exception as error:  # whatever it is, those who wait for this commit must hear of it
+                return batch, [], error
+
     def _run(self, operations: list[Operation[Any]]) -> list[Any]:
-        with tables.telling(self.path), self._committing:
+        with tables.telling(self.path):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 results = [operation(self._writer) for operation in operations]
