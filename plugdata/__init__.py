@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plugdata.corpus import Corpus
     from plugdata.errors import PlugdataError
-    from plugdata.pipeline import push, run
+    from plugdata.pipeline import merge, plan, push, run
     from plugdata.recipe import Recipe, for_translation
     from plugdata.recipe import load as load_recipe
     from plugdata.review.stats import sample, state
@@ -29,6 +29,8 @@ _PUBLIC = {  # public name → module and name there
     "Recipe": "recipe:Recipe",
     "for_translation": "recipe:for_translation",
     "load_recipe": "recipe:load",
+    "merge": "pipeline:merge",
+    "plan": "pipeline:plan",
     "push": "pipeline:push",
     "run": "pipeline:run",
     "sample": "review.stats:sample",
@@ -42,6 +44,8 @@ __all__ = [
     "__version__",
     "for_translation",
     "load_recipe",
+    "merge",
+    "plan",
     "push",
     "run",
     "sample",

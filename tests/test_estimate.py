@@ -105,7 +105,7 @@ def test_a_ledger_teaches_what_its_answers_used(tmp_path: Path) -> None:
     add(db, "b2:7", "ko", stage="judge", prompt_tokens=9999)
     add(db, "b2:8", "it", origin="batch", seconds=7200.0)
     n = len(SOURCE)
-    had = counts(db, "translate", "m")
+    had = counts(db, "m", "translate")
     db.close()
     assert had == [Counts("it", 1, n, n, 30, 20, 0, 0.0), Counts("ko", 3, 3 * n, 3 * n, 90, 80, 2, 4.0)]
 
@@ -117,5 +117,5 @@ def test_a_ledger_teaches_what_its_answers_used(tmp_path: Path) -> None:
 
 def test_an_empty_ledger_teaches_nothing(tmp_path: Path) -> None:
     db = tables.writer(tmp_path / "ledger.sqlite")
-    assert counts(db, "translate", "m") == []
+    assert counts(db, "m", "translate") == []
     db.close()

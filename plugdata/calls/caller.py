@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 from plugdata.calls import client, faults, money
 from plugdata.calls.endpoint import Endpoint
-from plugdata.calls.estimate import Estimator
+from plugdata.calls.estimate import Estimator, counts
 from plugdata.calls.faults import MAY_BE_BILLED, OF_THE_TEXT, CallFault
 from plugdata.calls.ledger import tables
-from plugdata.calls.ledger.store import Claim, Ledger, Stored, now
+from plugdata.calls.ledger.store import Claim, Ledger, Stored, lately, now
 from plugdata.calls.pool import Ask, Member
 from plugdata.calls.waiting import Brake
 from plugdata.errors import BudgetReached, CallError, GateError, InputError
-from plugdata.wire import read_answer
+from plugdata.wire import Answer, read_answer
 
 LOOK_AGAIN_S = 0.2
 """Between two looks at what another process is asking, or at money that may come back."""
@@ -62,12 +62,12 @@ class Caller:
         self._budget = budget
         self._brake = brake
         self._tally = tally
-        self._estimates = [Estimator() for _ in pool]
-        self._in_flight: dict[str, asyncio.Future[str]] = {}
+        self._estimates = [self._taught(at) for at in range(len(pool))]
+        self._in_flight: dict[str, asyncio.Future[Answer]] = {}
         self._ended = asyncio.Event()
 
-    async def body(self, asks: Sequence[Ask]) -> tuple[int, str]:
-        """(member, committed body) of the first of these requests that an endpoint answers.
+    async def answer(self, asks: Sequence[Ask]) -> tuple[int, Answer]:
+        """(member, committed answer) of the first of these requests that an endpoint answers.
 
         Raises the last fault: CallFault, or CallError if no endpoint is of use any more; or BudgetReached, Stopped.
         """
@@ -91,8 +91,8 @@ class Caller:
 
         return sorted(asks, key=rank) if len(asks) > 1 else list(asks)
 
-    async def _once(self, ask: Ask) -> str:
-        """The body of a request, asked once however many rows want it."""
+    async def _once(self, ask: Ask) -> Answer:
+        """The answer to a request, asked once however many rows want it."""
         if (twin := self._in_flight.get(ask.key)) is not None:
             return await asyncio.shield(twin)
         mine = self._in_flight[ask.key] = asyncio.ensure_future(self._call(ask))
@@ -104,7 +104,7 @@ class Caller:
             self._tally.in_flight -= 1
             self._ended.set()
 
-    async def _call(self, ask: Ask) -> str:
+    async def _call(self, ask: Ask) -> Answer:
         member, endpoint = self._pool[ask.member], self._endpoints[ask.member]
         n_chars, n_text = tables.request_chars(ask.request.body())
         estimate, lang = self._estimates[ask.member], ask.request.lang
@@ -125,26 +125,39 @@ class Caller:
                 claimed = False
 
         seconds = 0.0
+        cost: int | None = 0
         try:
-            body, seconds = await endpoint.call(ask.request, n_tokens, self._retries, before, failed)
+            reply, seconds = await endpoint.call(ask.request, n_tokens, self._retries, before, failed)
         except _Answered as found:
-            return found.body
+            return found.answer
         except CallFault as fault:
             if fault.kind not in OF_THE_TEXT:
                 self._ledger.release(ask.key)
                 self._ledger.note_error(ask.key, fault.kind, str(fault))
                 raise
             body = faults.text_fault(fault)
+            said = read_answer(body)
         except BaseException:
             self._ledger.release(ask.key)
             raise
-        said = read_answer(body)
+        else:
+            body, said = reply.body, reply.answer
+            cost = self._cost(ask, said)
         if said.prompt_tokens is not None and said.completion_tokens is not None:
             estimate.learn(lang, n_chars, n_text, said.prompt_tokens, said.completion_tokens)
-        cost = self._cost(ask, body)
-        await self._ledger.put(Stored(ask.key, ask.request, member.served_as, body, seconds, now(), cost))
+        stored = Stored(ask.key, ask.request, member.served_as, body, seconds, now(), cost, said=said)
+        await self._ledger.put(stored)
         self._tally.calls += 1
-        return body
+        return said
+
+    def _taught(self, at: int) -> Estimator:
+        """What the ledger's answers teach about a member: tokens; and how much of a day's limit is used."""
+        member, estimator = self._pool[at], Estimator()
+        estimator.learn_from(self._ledger.read(lambda db: counts(db, member.served_as)))
+        if member.model.limits.rpd:
+            sent = self._ledger.read(lambda db: lately(db, member.served_as))
+            self._endpoints[at].limiter.seed_day(asyncio.get_running_loop().time(), sent)
+        return estimator
 
     async def _claim(self, ask: Ask) -> None:
         """Returns once the call is ours to send. Raises _Answered, BudgetReached, GateError or Stopped instead."""
@@ -154,7 +167,7 @@ class Caller:
                 case Claim.ANSWERED:
                     body = self._ledger.body(ask.key)
                     assert body is not None
-                    raise _Answered(body)
+                    raise _Answered(read_answer(body))
                 case Claim.SPENT:
                     raise self._no_money(bound)
                 case _:
@@ -176,10 +189,10 @@ class Caller:
             )
         return money.bound(member.price, ask.request, room)
 
-    def _cost(self, ask: Ask, body: str) -> int | None:
-        """What an answer cost (1e-9 USD): by its usage, else the bound; nothing for a text the provider refused."""
-        price, said = self._pool[ask.member].price, read_answer(body)
-        if money.is_free(price) or body.startswith('{"plugdata_fault"'):
+    def _cost(self, ask: Ask, said: Answer) -> int | None:
+        """What an answer cost (1e-9 USD): by its usage, else the bound."""
+        price = self._pool[ask.member].price
+        if money.is_free(price):
             return 0
         if said.prompt_tokens is None or said.completion_tokens is None:
             return self._bound(ask) or None
@@ -199,5 +212,5 @@ class Caller:
 class _Answered(Exception):
     """Another process has answered the key meanwhile."""
 
-    def __init__(self, body: str) -> None:
-        self.body = body
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer

@@ -21,7 +21,7 @@ from plugdata.calls.faults import CallFault, Stopped
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Member, advance, order
 from plugdata.calls.waiting import Brake
-from plugdata.wire import Answer, Request, Result, Task, read_answer
+from plugdata.wire import Answer, Request, Result, Task
 
 Job = tuple[Mapping[str, Any], Sequence[Task[Any]]]
 """A row (its `id` among the columns) and its task for each member of the pool."""
@@ -144,8 +144,7 @@ async def _complete(
     answers: list[tuple[int, Answer]] = []
     while not isinstance(asks := advance(row, tasks, places, pool, ledger, answers), Result):
         try:
-            at, body = await caller.body(asks)
+            answers.append(await caller.answer(asks))
         except CallFault:
             return False
-        answers.append((at, read_answer(body)))
     return True

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from plugdata.calls import headers, retry
-from plugdata.calls.client import Client
+from plugdata.calls.client import Client, Reply
 from plugdata.calls.faults import CallFault, Fault, Stopped
 from plugdata.calls.limiter import Limiter, Ticket
 from plugdata.calls.waiting import Brake
 from plugdata.errors import CallError
 from plugdata.recipe import Limits
-from plugdata.wire import Answer, Request, read_answer
+from plugdata.wire import Answer, Request
 
 WORTH_SAYING_S = 10.0
 """A wait from which people are told what is waited for."""
@@ -56,7 +56,6 @@ class Endpoint:
         self._aside_s = ASIDE_S
         self._gate = asyncio.Lock()
         self._ended = asyncio.Event()
-        self._probe_at = 0.0
         self._said_until = 0.0
 
     async def call(
@@ -66,13 +65,13 @@ class Endpoint:
         retries: int,
         before: Callable[[], Awaitable[None]],
         failed: Callable[[CallFault], None],
-    ) -> tuple[str, float]:
-        """(body, seconds) of the answer. `before` is awaited ahead of every try, `failed` hears of every fault.
+    ) -> tuple[Reply, float]:
+        """The reply, and the seconds it took. `before` is awaited ahead of every try, `failed` hears of every fault.
 
         Raises CallFault when the policy has no more tries, CallError when the endpoint is of no use any more, Stopped.
         """
 
-        async def attempt() -> tuple[str, float]:
+        async def attempt() -> tuple[Reply, float]:
             await before()
             ticket = await self._turn(n_tokens)
             sent_at = asyncio.get_running_loop().time()
@@ -83,8 +82,8 @@ class Endpoint:
                 self._refused(ticket, fault)
                 raise
             now = asyncio.get_running_loop().time()
-            self._answered(now, ticket, read_answer(reply.body), headers.read(reply.headers, time.time()))
-            return reply.body, now - sent_at
+            self._answered(now, ticket, reply.answer, headers.read(reply.headers, time.time()))
+            return reply, now - sent_at
 
         return await retry.ask(
             attempt,
@@ -111,7 +110,7 @@ class Endpoint:
                     raise self._gave_up
                 wait = self.limiter.wait_s(now, n_tokens)
                 if self.health.broken:
-                    wait = max(wait, self._probe_at - now, math.inf if self.limiter.in_flight else 0.0)
+                    wait = max(wait, self.health.probe_at - now, math.inf if self.limiter.in_flight else 0.0)
                 if wait <= 0:
                     return self.limiter.sent(now, n_tokens)
                 if math.isinf(wait):
@@ -149,8 +148,6 @@ class Endpoint:
             if not self._alone and not self.is_aside():
                 self._set_aside(now, error)
             raise
-        if self.health.broken:
-            self._probe_at = now + self.health.probe_wait_s
 
     def _set_aside(self, now: float, error: CallError) -> None:
         self._gave_up = error

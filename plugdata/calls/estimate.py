@@ -46,14 +46,14 @@ class Counts(NamedTuple):
     seconds: float = 0.0
 
 
-def counts(db: sqlite3.Connection, stage: str, model: str) -> list[Counts]:
-    """What a ledger holds of a stage and a model (its `served_as`), by language; answers without usage are left out."""
+def counts(db: sqlite3.Connection, model: str, stage: str | None = None) -> list[Counts]:
+    """What a ledger holds of a model (its `served_as`) by language, in one stage or all; not answers without usage."""
     rows = db.execute(
         "SELECT lang, count(*), sum(request_chars), sum(text_chars), sum(prompt_tokens), sum(completion_tokens),"
         " sum(origin = 'online'), total(seconds) FILTER (WHERE origin = 'online') FROM answers"
-        " WHERE prompt_tokens IS NOT NULL AND completion_tokens IS NOT NULL AND stage = ? AND model = ?"
-        " GROUP BY lang ORDER BY lang",
-        (stage, model),
+        " WHERE prompt_tokens IS NOT NULL AND completion_tokens IS NOT NULL"
+        " AND model = ? AND stage = coalesce(?, stage) GROUP BY lang ORDER BY lang",
+        (model, stage),
     )
     return [Counts(*row) for row in rows]
 

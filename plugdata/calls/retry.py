@@ -53,16 +53,12 @@ class Health:
     failing_since: float | None = None
     failed_in_a_row: int = 0
     rejected_in_a_row: int = 0
+    probe_at: float = 0.0  # when an open circuit lets its next call through
 
     @property
     def broken(self) -> bool:
         """Whether the circuit is open: one call at a time."""
         return self.failed_in_a_row >= BREAK_AFTER
-
-    @property
-    def probe_wait_s(self) -> float:
-        """How long an open circuit waits before its next probe."""
-        return growing_s(self.failed_in_a_row - BREAK_AFTER)
 
     def good(self) -> None:
         self.replied = self.answered = True
@@ -73,8 +69,10 @@ class Health:
         """Note a fault, and how long it asks to wait. Raises the CallError that ends the endpoint's use, if any."""
         self.replied |= fault.kind not in (Fault.UNREACHABLE, Fault.CONNECTION, Fault.TIMEOUT)
         if fault.kind in PASSING and self.replied:
-            self.failed_in_a_row += 1
             self.failing_since = now if self.failing_since is None else self.failing_since
+            if not self.broken or now >= self.probe_at:  # else it was sent before the circuit opened: no probe
+                self.failed_in_a_row += 1
+                self.probe_at = now + growing_s(self.failed_in_a_row - BREAK_AFTER) if self.broken else now
         match fault.kind:
             case Fault.QUOTA:
                 raise QuotaExhausted(f"{self.name}: {fault}", "top the account up and rerun: answers so far are kept")
@@ -154,8 +152,18 @@ async def ask(
         n_passing += fault_of(state).kind in PASSING and not is_reaching(fault_of(state))
         return n_passing > retries
 
+    try:
+        return await attempt()  # nearly every call ends here; tenacity takes 0.1 ms to begin
+    except CallFault as first:
+        faults = [first]
+
+    async def again_or_first() -> T:
+        if faults:
+            raise faults.pop()
+        return await attempt()
+
     retrying = AsyncRetrying(retry=retry_if_exception(again), wait=wait, stop=used_up, sleep=pause, reraise=True)
     async for tried in retrying:
         with tried:
-            return await attempt()
+            return await again_or_first()
     raise AssertionError("tenacity either returns or raises")

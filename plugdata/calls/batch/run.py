@@ -8,6 +8,7 @@ collected. A key in an open batch is never submitted again, so nothing is paid t
 Ctrl-C only detaches: the provider works on, and the same command collects. `cancel` is what ends batches.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -99,6 +100,19 @@ async def cancel(
         await run.adopt()
         await run.cancel()
         return await run.finish(poll_after_s)
+
+
+def cancel_all(pool: Sequence[Member], ledger: Ledger, retries: int, say: Callable[[str], None]) -> Batched:
+    """Cancel what a pool's members have open, one after the other; those with nothing open need no key."""
+
+    def has_open(member: Member) -> bool:
+        return bool(ledger.read(lambda db: notes.opened(db, client.base_url(member.model), member.served_as)))
+
+    async def each() -> list[Batched]:
+        return [await cancel(member, ledger, retries, asyncio.sleep, say) for member in pool if has_open(member)]
+
+    done = asyncio.run(each())
+    return Batched(*(sum(column) for column in zip(Batched(0, 0, 0), *done, strict=True)))
 
 
 class _Run:
