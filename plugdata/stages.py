@@ -101,7 +101,7 @@ def screen(corpus: Corpus, recipe: Recipe) -> list[Step]:
         return (sources.lint.apply(batch) for batch in corpus.batches("source"))
 
     def screened() -> Iterator[pl.DataFrame]:
-        found = dedup.source_duplicates(linted(), recipe.screen, corpus.spill)
+        found = dedup.source_duplicates(linted(), corpus.batches("source"), recipe.screen, corpus.spill)
         for batch in linted():
             yield _of_shard(dedup.screen_duplicates(batch, found), recipe.shard)
 

@@ -30,7 +30,7 @@ def texts(*given_texts: str, preference: list[int] | None = None) -> pl.DataFram
 
 def _screened(source: pl.DataFrame, settings: Screen, spill: Path) -> pl.DataFrame:
     """All rows at once, their duplicates looked for in frames of one row."""
-    found = source_duplicates((source[n : n + 1] for n in range(source.height)), settings, spill)
+    found = source_duplicates((source[n : n + 1] for n in range(source.height)), [source], settings, spill)
     return screen_duplicates(source, found)
 
 

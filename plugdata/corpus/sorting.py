@@ -10,9 +10,8 @@ from plugdata.corpus.directory import BATCH
 from plugdata.corpus.files import writing
 from plugdata.errors import CorpusError
 
-MEMORY = "256MB"
-"""What a sort may hold before it spills: little enough to leave a run within 600 MB, at no cost in time up to a
-million rows of instruction data."""
+MEMORY = "192MB"
+"""What a sort may hold before it spills: a million rows are planned within 600 MB (benchmarks/memory.py)."""
 
 
 def by_columns(frames: Iterable[pl.DataFrame], columns: Sequence[str], spill: Path) -> Iterator[pl.DataFrame]:

@@ -21,26 +21,30 @@ from plugdata.rows import Reason, Status, kept
 VERSION = 1
 
 
-def source_duplicates(batches: Iterable[pl.DataFrame], settings: recipe.Screen, spill: Path) -> pl.DataFrame:
+def source_duplicates(
+    batches: Iterable[pl.DataFrame], again: Iterable[pl.DataFrame], settings: recipe.Screen, spill: Path
+) -> pl.DataFrame:
     """Every kept row whose instruction, input and response together are those of an earlier kept row.
 
-    Needs: rows.SOURCE, all rows of a corpus; earlier is by ordinal. Columns: id, kept_id, jaccard (null = exact) and
-    kept_as, the place of the row that is kept. `duplicates: near` also finds near-duplicates, from a Jaccard
-    similarity of `near`; `off` finds nothing.
+    Needs: rows.SOURCE, all rows of a corpus, and `again`, of which id and place are read; earlier is by ordinal.
+    Columns: id, kept_id, jaccard (null = exact) and kept_as, the place of the row that is kept. `duplicates: near` also
+    finds near-duplicates, from a Jaccard similarity of `near`; `off` finds nothing.
     """
-    places: list[pl.DataFrame] = []
     text = pl.concat_str("instruction", "input", "response", separator="\n", ignore_nulls=True)
 
     def texts() -> Iterator[pl.DataFrame]:
         for batch in batches:
-            alive = batch.filter(kept())
-            places.append(alive.select("id", "place"))
-            yield alive.select("id", text=text, preference="ordinal")
+            yield batch.filter(kept()).select("id", text=text, preference="ordinal")
 
     near = settings.near if settings.duplicates == "near" else None
     found = duplicates([] if settings.duplicates == "off" else texts(), near, spill)
-    named = pl.concat([pl.DataFrame(schema={"id": pl.String, "place": pl.String}), *places])
-    return found.join(named.select(kept_id="id", kept_as="place"), on="kept_id", how="left", maintain_order="left")
+    keepers = found.select(id="kept_id").unique()
+    empty = pl.DataFrame(schema={"id": pl.String, "place": pl.String})
+    alive = (batch.filter(kept()).select("id", "place") for batch in again) if found.height else ()
+    places = pl.concat([empty, *(batch.join(keepers, on="id", how="semi") for batch in alive)])
+    return found.join(
+        places.rename({"id": "kept_id", "place": "kept_as"}), on="kept_id", how="left", maintain_order="left"
+    )
 
 
 def screen_duplicates(batch: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:

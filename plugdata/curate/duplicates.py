@@ -51,6 +51,9 @@ and have 10 to 60 of their own, 99 % of 1,605 planted twins were found, elsewher
 MEMORY = "1GB"
 """What DuckDB may use before it spills: half of the 2 GB that 3 M rows may take (DESIGN §7)."""
 
+EXACT_MEMORY = "192MB"
+"""The same where exact ones alone are looked for: a million rows are planned within 600 MB (benchmarks/memory.py)."""
+
 PART = 100_000
 """Texts hashed at a time: their minima take some 200 MB."""
 
@@ -75,12 +78,12 @@ def duplicates(texts: Iterable[pl.DataFrame], near: float | None, spill: Path) -
 
     config: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": str(spill),
-        "memory_limit": MEMORY,
+        "memory_limit": EXACT_MEMORY if near is None else MEMORY,
         "preserve_insertion_order": False,
     }
     try:
         with duckdb.connect(config=config) as con:
-            con.execute("create table given (id varchar, preference hugeint, tokens varchar, same blob)")
+            con.execute("create table given (id varchar, preference bigint, tokens varchar, same blob)")
             for frame in texts:
                 tokens = normalise(frame["text"])
                 con.register("frame", frame.select("id", "preference", tokens=tokens))
