@@ -6,7 +6,6 @@ finds its answers in the ledger. What a stage computes is in stages.py; here its
 which checks that none got lost, and noted in the manifest, which is written last.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,7 +20,7 @@ from plugdata.calls.caller import Tally
 from plugdata.calls.dispatch import dispatch, dispatch_batches
 from plugdata.calls.ledger.merge import merge as merge_ledgers
 from plugdata.calls.ledger.store import Ledger
-from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, stage_key
+from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, logged, stage_key
 from plugdata.errors import InputError, PartialError
 from plugdata.publish import dist, hub
 from plugdata.recipe import Recipe
@@ -56,7 +55,7 @@ def run(
     in place, and the corpus's recipe.yaml as it was.
     """
     corpus = Corpus.create(recipe.corpus) if first == "source" else Corpus.open(recipe.corpus)
-    with corpus.lock(), _logged(corpus, watch) as watch:
+    with corpus.lock(), _noted(corpus, watch) as watch:
         asked = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
         if "source" not in asked:
             _refuse_other_rows(corpus, recipe)
@@ -84,7 +83,7 @@ def plan(recipe: Recipe, *, watch: Watch = SILENT) -> Plan:
     """What a run of the recipe would ask, cost and take. Sends nothing; the corpus gets its rows up to screen, which
     the run then passes over."""
     corpus = Corpus.create(recipe.corpus)
-    with corpus.lock(), _logged(corpus, watch) as watch:
+    with corpus.lock(), _noted(corpus, watch) as watch:
         conductor = _Conductor(corpus, recipe, watch)
         conductor.bind()
         if not corpus.recipe.is_file():
@@ -109,8 +108,8 @@ def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (
     """
     found = [recipes.load(Corpus.open(part).recipe, assignments) for part in parts]
     for part, other in zip(parts[1:], found[1:], strict=True):
-        if difference := _difference(found[0], other):
-            raise InputError(f"{part} and {parts[0]} are no parts of one corpus: {difference} differs")
+        if key := found[0].asks_otherwise(other):
+            raise InputError(f"{part} and {parts[0]} are no parts of one corpus: `{key}` differs")
     if target.exists():
         raise InputError(f"{target} exists", "name a new folder")
     corpus = Corpus.create(target)
@@ -120,19 +119,6 @@ def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (
     whole = found[0].model_copy(update={"corpus": target, "ledger": None, "shard": None})
     corpus.write_text("recipe.yaml", recipes.dump(whole))
     return run(whole, send=False, watch=watch)
-
-
-def _difference(one: Recipe, other: Recipe) -> str | None:
-    """The first key by which two recipes ask for other rows or other answers, if any."""
-    for key in ("sources", "pivot", "languages", "limit", "screen"):
-        if getattr(one, key) != getattr(other, key):
-            return f"`{key}`"
-    if one.translate.model_copy(update={"mode": "online", "retries": 0}) != other.translate.model_copy(
-        update={"mode": "online", "retries": 0}
-    ):
-        return "`translate`"
-    asked = [[(m.model, m.served_as, m.weights, m.params, m.weight) for m in recipe.models] for recipe in (one, other)]
-    return None if asked[0] == asked[1] else "what `models` are asked"
 
 
 def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch: Watch = SILENT) -> hub.Pushed:
@@ -155,28 +141,15 @@ def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch
 
 
 @contextmanager
-def _logged(corpus: Corpus, watch: Watch) -> Iterator[Watch]:
-    """A watch whose news is also written to a log file of this run, beside what the rooms log; never keys or rows."""
-    log = logging.getLogger("plugdata")
-    handler = logging.FileHandler(corpus.log(datetime.now(UTC)), encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    level = log.level
-    log.setLevel(logging.INFO)
-    log.addHandler(handler)
+def _noted(corpus: Corpus, watch: Watch) -> Iterator[Watch]:
+    """A watch whose news also stands in the run's log file."""
+    with logged(corpus, datetime.now(UTC)) as note:
 
-    def say(line: str) -> None:
-        log.info("%s", line)
-        watch.say(line)
+        def say(line: str) -> None:
+            note(line)
+            watch.say(line)
 
-    try:
         yield Watch(say, watch.show)
-    except BaseException as error:
-        log.info("stopped: %s: %s", type(error).__name__, error)
-        raise
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-        handler.close()
 
 
 def _refuse_other_rows(corpus: Corpus, recipe: Recipe) -> None:
@@ -294,6 +267,7 @@ class _Conductor:
         """Have all answers of some languages in the ledger."""
         total = self.manifest.stages["screen"].counts.kept * len(langs)
         started_at = time.time()
+        budget = None if self.recipe.budget is None else round(self.recipe.budget * 1e9)
         before = ledger.money().spent
 
         def tell(tally: Tally) -> None:
@@ -313,12 +287,12 @@ class _Conductor:
                 faults=dict(tally.faults),
                 run_nano_usd=money.spent - before,
                 nano_usd=money.spent,
+                budget_nano_usd=budget,
             )
             self.watch.show(progress)
             self.corpus.write_progress(progress)
 
         tell(Tally())
-        budget = None if self.recipe.budget is None else round(self.recipe.budget * 1e9)
         retries, say = self.recipe.translate.retries, self.watch.say
         with stages.serving(translation.pool, say) as pool:
             if self.recipe.translate.mode == "batch":

@@ -8,21 +8,25 @@ language, or from a prior as long as it holds none (calls/estimate.py). Three su
     expected   rows take as many calls as finished rows of the ledger did, in the mean; nothing is cached
     max        every row uses all its repairs, and every call takes twice the tokens
 
-Knows the tasks (stages.py) and the ledger; sends nothing and writes nothing. What a plan holds, and how it looks, is
-review/plan.py's.
+Once some rows are done (a run with --limit), `outlook` says what all would come to at their rate.
+
+Knows the tasks (stages.py), the sources and the ledger; sends nothing and writes nothing. What a plan holds, and how it
+looks, is review/plan.py's.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from plugdata import stages
+from plugdata import sources, stages
 from plugdata.calls import estimate, money
 from plugdata.calls.ledger import tables
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Ask, Member, advance, order
+from plugdata.corpus import Corpus
 from plugdata.recipe import Recipe
-from plugdata.review.plan import Plan, Share, Spend
+from plugdata.review.plan import Outlook, Plan, Share, Spend
 from plugdata.translate.protocols import SEGMENTS
 from plugdata.translate.task import STAGE
 from plugdata.wire import Answer, Result
@@ -41,6 +45,13 @@ class _Sum:
     calls: int = 0
     fixed_chars: int = 0  # of the messages before the last one, which calls share
     text_chars: int = 0
+
+
+class _Load(NamedTuple):
+    """What a member of the pool has to do."""
+
+    calls: float
+    tokens: float
 
 
 @dataclass
@@ -78,14 +89,43 @@ def make(recipe: Recipe, translation: stages.Translation, ledger: Ledger | None,
         for lang in recipe.languages
         for at in range(len(translation.pool))
     ]
-    hours, bound_by = max(
-        (_hours(member, [s for s in shares if s.model == member.served_as], estimators[at])
-         for at, member in enumerate(translation.pool)),
-        key=lambda found: found[0] or 0.0,
-    )  # fmt: skip
+    loads = [
+        _Load(sum(share.calls for share in mine), sum(share.prompt_tokens + share.completion_tokens for share in mine))
+        for mine in (shares[at :: len(translation.pool)] for at in range(len(translation.pool)))
+    ]
+    hours, bound_by = _hours(translation.pool, loads, estimators)
     budget = None if recipe.budget is None else round(recipe.budget * 1e9)
     spent = ledger.money().spent if ledger else 0
     return Plan(read, screened, shares, spent, budget, hours, bound_by, recipe.translate.mode)
+
+
+def outlook(recipe: Recipe, corpus: Corpus) -> Outlook | None:
+    """What all rows of a recipe come to, at the rate of those that its corpus holds; None if it holds all.
+
+    Counted are the answers that the rows rest on, whoever paid them. Reads the sources to their end.
+    """
+    manifest = corpus.manifest()
+    done = manifest.stages["source"].counts.rows if manifest else 0
+    n_rows = sum(frame.height for source in recipe.sources for frame in sources.read(source, Path(), lang=recipe.pivot))
+    if not 0 < done < n_rows:
+        return None
+    translation = stages.Translation(corpus, recipe)
+    pool, batch = translation.pool, recipe.translate.mode == "batch"
+    calls, tokens, cost = [0] * len(pool), [0] * len(pool), 0
+    with Ledger(stages.ledger_path(corpus, recipe), read_only=True) as ledger:
+        for row, tasks in translation.jobs(recipe.languages):
+            answers: list[tuple[int, Answer]] = []
+            advance(row, tasks, order(row["id"], pool), pool, ledger, answers)
+            for at, said in answers:
+                prompt, completion = said.prompt_tokens or 0, said.completion_tokens or 0
+                calls[at] += 1
+                tokens[at] += prompt + completion
+                cost += money.cost(pool[at].price, prompt, said.cached_tokens or 0, completion, batch=batch)
+        estimators = [_taught(member, ledger) for member in pool]
+    times = n_rows / done
+    loads = [_Load(times * n, times * m) for n, m in zip(calls, tokens, strict=True)]
+    hours, bound_by = _hours(pool, loads, estimators)
+    return Outlook(done, n_rows, len(recipe.languages), cost, round(cost * times), hours, bound_by, batch)
 
 
 def _add(to: _Sum, ask: Ask, row: Any, n_texts: int, n_answers: int) -> None:
@@ -101,7 +141,7 @@ def _add(to: _Sum, ask: Ask, row: Any, n_texts: int, n_answers: int) -> None:
 def _taught(member: Member, ledger: Ledger | None) -> estimate.Estimator:
     estimator = estimate.Estimator()
     if ledger:
-        estimator.learn_from(ledger.read(lambda db: estimate.counts(db, STAGE, member.served_as)))
+        estimator.learn_from(ledger.read(lambda db: estimate.counts(db, member.served_as, STAGE)))
     return estimator
 
 
@@ -141,19 +181,18 @@ def _share(
     )
 
 
-def _hours(member: Member, shares: Sequence[Share], estimator: estimate.Estimator) -> tuple[float | None, str]:
-    """Hours under a member's limits, and which limit decides."""
-    calls = sum(share.calls for share in shares)
-    tokens = sum(share.prompt_tokens + share.completion_tokens for share in shares)
-    limits, seconds = member.model.limits, estimator.seconds()
-    bounds = {
-        "rpm": calls / limits.rpm / 60 if limits.rpm else None,
-        "tpm": tokens / limits.tpm / 60 if limits.tpm else None,
-        "rpd": calls / limits.rpd * 24 if limits.rpd else None,
-        "concurrency": calls * seconds / limits.concurrency / 3600 if seconds else None,
-    }
-    known = {name: hours for name, hours in bounds.items() if hours is not None}
-    if not known:
-        return None, ""
-    bound_by = max(known, key=lambda name: known[name])
-    return known[bound_by], bound_by
+def _hours(
+    pool: Sequence[Member], loads: Sequence[_Load], estimators: Sequence[estimate.Estimator]
+) -> tuple[float | None, str]:
+    """Hours of the slowest member of a pool under its limits, and which limit decides."""
+    found: list[tuple[float, str]] = []
+    for member, load, estimator in zip(pool, loads, estimators, strict=True):
+        limits, call_s = member.model.limits, estimator.seconds()
+        bounds = {
+            "rpm": load.calls / limits.rpm / 60 if limits.rpm else None,
+            "tpm": load.tokens / limits.tpm / 60 if limits.tpm else None,
+            "rpd": load.calls / limits.rpd * 24 if limits.rpd else None,
+            "concurrency": load.calls * call_s / limits.concurrency / 3600 if call_s else None,
+        }
+        found += [(hours, name) for name, hours in bounds.items() if hours is not None]
+    return max(found, default=(None, ""))

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -214,25 +216,45 @@ def test_status_tells_what_a_run_is_at_while_it_is_at_it(run: _Run, tmp_path: Pa
 
     from plugdata import pipeline
 
-    with LlmServer(latency_s=0.3) as server:
+    with LlmServer(latency_s=0.5) as server:
+        model = {"model": "m", "base_url": server.base_url, "limits": {"concurrency": 1}}
         asked = recipes.resolve(
             {
                 "corpus": "corpus",
                 "sources": [{"path": str(_source(tmp_path))}],
                 "languages": ["ko"],
-                "models": [{"model": "m", "base_url": server.base_url, "limits": {"concurrency": 1}}],
+                "models": [{**model, "price": {"input": 1, "output": 2}, "params": {"max_tokens": 500}}],
+                "budget": 3,
             }
         )
         seen = threading.Event()
-        watch = pipeline.Watch(show=lambda progress: seen.set() if progress.done >= 3 else None)
+        watch = pipeline.Watch(show=lambda progress: seen.set() if progress.done >= 2 else None)
         work = threading.Thread(target=pipeline.run, args=(asked,), kwargs={"until": "translate", "watch": watch})
         work.start()
         assert seen.wait(30)
         state = json.loads(run("status", "corpus", "--json")[1])
+        shown = run("status", "corpus")[1]
         work.join()
     assert state["running"] is True
     assert state["progress"]["stage"] == "translate"
     assert 0 < state["progress"]["done"] < state["progress"]["total"] == 5
+    assert re.search(r"\n\d calls · \d in flight\n\$0\.00\d+ spent · budget \$3\.00\n", shown)
+
+
+def test_help_lists_the_commands_in_the_order_of_the_work_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from plugdata.cli import main; sys.argv = ['plugdata', '--help']\n"
+        "heavy = {'polars', 'pydantic', 'rich', 'aiohttp', 'openai', 'duckdb', 'yaml'}\n"
+        "try: main()\n"
+        "finally: print(sorted(heavy & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    commands, _, loaded = shown.partition("Commands:")[2].rstrip().rpartition("\n")
+    assert loaded == "[]"
+    assert [line.split()[0] for line in commands.splitlines() if line.startswith("  ") and line[2] != " "] == [
+        *("demo", "plan", "run", "translate", "pair", "filter", "dedup", "merge", "push"),
+        *("status", "sample", "ledger", "languages", "schema"),
+    ]
 
 
 def test_every_language_and_schema_can_be_listed(run: _Run) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from plugdata.calls import client, faults, money
 from plugdata.calls.endpoint import Endpoint
 from plugdata.calls.estimate import Estimator, counts
-from plugdata.calls.faults import MAY_BE_BILLED, OF_THE_TEXT, CallFault
+from plugdata.calls.faults import MAY_BE_BILLED, OF_THE_TEXT, CallFault, Elsewhere
 from plugdata.calls.ledger import tables
 from plugdata.calls.ledger.store import Claim, Ledger, Stored, lately, now
 from plugdata.calls.pool import Ask, Member
@@ -71,31 +71,41 @@ class Caller:
 
         Raises the last fault: CallFault, or CallError if no endpoint is of use any more; or BudgetReached, Stopped.
         """
-        last: CallFault | CallError | None = None
-        for ask in self._by_readiness(asks):
+        left = list(asks)
+        while True:
+            ask = min(left, key=lambda ask: self._rank(ask, left)) if len(left) > 1 else left[0]
+            others = [other for other in left if other is not ask]
             try:
-                return ask.member, await self._once(ask)
-            except (CallFault, CallError) as fault:
-                last = fault
-        assert last is not None
-        raise last
+                return ask.member, await self._once(ask, others)
+            except (CallFault, CallError):
+                if not others:
+                    raise
+                left = others
+            except Elsewhere:
+                continue
 
-    def _by_readiness(self, asks: Sequence[Ask]) -> list[Ask]:
-        """The requests in the order to try them: the row's own, save for endpoints that are set aside, or that make
-        one wait where another serves the same model."""
+    def _rank(self, ask: Ask, among: Sequence[Ask]) -> tuple[bool, float]:
+        """Where to try first: in the row's own order, save for endpoints that are down, or that make one wait where
+        another serves the same model."""
+        endpoint = self._endpoints[ask.member]
+        has_twin = any(other is not ask and other.key == ask.key for other in among)
+        return endpoint.is_down(), endpoint.busy_for(0) if has_twin else 0.0
 
-        def rank(ask: Ask) -> tuple[bool, float]:
-            endpoint = self._endpoints[ask.member]
-            has_twin = any(other is not ask and other.key == ask.key for other in asks)
-            return endpoint.is_aside(), endpoint.busy_for(0) if has_twin else 0.0
+    def _is_better_elsewhere(self, ask: Ask, others: Sequence[Ask]) -> bool:
+        """Whether one of the other endpoints does now what this one makes wait: as it is down, or as it is busy where
+        the other serves the same model."""
+        is_down = self._endpoints[ask.member].is_down()
+        return any(
+            (is_down or (other.key == ask.key and endpoint.busy_for(0) <= 0)) and not endpoint.is_down()
+            for other in others
+            if (endpoint := self._endpoints[other.member])
+        )
 
-        return sorted(asks, key=rank) if len(asks) > 1 else list(asks)
-
-    async def _once(self, ask: Ask) -> Answer:
-        """The answer to a request, asked once however many rows want it."""
+    async def _once(self, ask: Ask, others: Sequence[Ask]) -> Answer:
+        """The answer to a request, asked once however many rows want it. Raises Elsewhere if that is up to another."""
         if (twin := self._in_flight.get(ask.key)) is not None:
             return await asyncio.shield(twin)
-        mine = self._in_flight[ask.key] = asyncio.ensure_future(self._call(ask))
+        mine = self._in_flight[ask.key] = asyncio.ensure_future(self._call(ask, others))
         self._tally.in_flight += 1
         try:
             return await mine
@@ -104,7 +114,7 @@ class Caller:
             self._tally.in_flight -= 1
             self._ended.set()
 
-    async def _call(self, ask: Ask) -> Answer:
+    async def _call(self, ask: Ask, others: Sequence[Ask]) -> Answer:
         member, endpoint = self._pool[ask.member], self._endpoints[ask.member]
         n_chars, n_text = tables.request_chars(ask.request.body())
         estimate, lang = self._estimates[ask.member], ask.request.lang
@@ -117,6 +127,9 @@ class Caller:
                 await self._claim(ask)
                 claimed = True
 
+        def is_better_elsewhere() -> bool:
+            return self._is_better_elsewhere(ask, others)
+
         def failed(fault: CallFault) -> None:
             nonlocal claimed
             log.info("call failed key=%s class=%s model=%s: %s", ask.key, fault.kind, member.served_as, fault)
@@ -127,7 +140,9 @@ class Caller:
         seconds = 0.0
         cost: int | None = 0
         try:
-            reply, seconds = await endpoint.call(ask.request, n_tokens, self._retries, before, failed)
+            reply, seconds = await endpoint.call(
+                ask.request, n_tokens, self._retries, is_better_elsewhere, before, failed
+            )
         except _Answered as found:
             return found.answer
         except CallFault as fault:
@@ -137,7 +152,7 @@ class Caller:
                 raise
             body = faults.text_fault(fault)
             said = read_answer(body)
-        except BaseException:
+        except Exception:  # not a cancellation: that leaves the claim, as a kill does, since the call may be billed
             self._ledger.release(ask.key)
             raise
         else:

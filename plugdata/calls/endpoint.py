@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from plugdata.calls import headers, retry
 from plugdata.calls.client import Client, Reply
-from plugdata.calls.faults import CallFault, Fault, Stopped
+from plugdata.calls.faults import CallFault, Elsewhere, Fault, Stopped
 from plugdata.calls.limiter import Limiter, Ticket
 from plugdata.calls.waiting import Brake
 from plugdata.errors import CallError
@@ -63,17 +63,19 @@ class Endpoint:
         request: Request,
         n_tokens: int,
         retries: int,
+        is_better_elsewhere: Callable[[], bool],
         before: Callable[[], Awaitable[None]],
         failed: Callable[[CallFault], None],
     ) -> tuple[Reply, float]:
         """The reply, and the seconds it took. `before` is awaited ahead of every try, `failed` hears of every fault.
 
-        Raises CallFault when the policy has no more tries, CallError when the endpoint is of no use any more, Stopped.
+        Raises CallFault when the policy has no more tries, CallError when the endpoint is of no use any more, Stopped,
+        and Elsewhere in place of a wait if it `is_better_elsewhere`.
         """
 
         async def attempt() -> tuple[Reply, float]:
             await before()
-            ticket = await self._turn(n_tokens)
+            ticket = await self._turn(n_tokens, is_better_elsewhere)
             sent_at = asyncio.get_running_loop().time()
             try:
                 reply = await self._client.send(request)
@@ -93,26 +95,32 @@ class Endpoint:
             self._brake.pause,
         )
 
-    def is_aside(self) -> bool:
-        """Whether the endpoint gave up and is not to be asked for now."""
-        return asyncio.get_running_loop().time() < self._aside_until
+    def is_down(self) -> bool:
+        """Whether the endpoint is not to be asked for now: it gave up, or its circuit is open and no probe due."""
+        is_probed = self.limiter.in_flight or asyncio.get_running_loop().time() < self.health.probe_at
+        return self._is_aside() or (self.health.broken and bool(is_probed))
 
     def busy_for(self, n_tokens: int) -> float:
         """Seconds until a call of so many tokens may go; infinite where that takes the end of another."""
         return self.limiter.wait_s(asyncio.get_running_loop().time(), n_tokens)
 
-    async def _turn(self, n_tokens: int) -> Ticket:
+    def _is_aside(self) -> bool:
+        return asyncio.get_running_loop().time() < self._aside_until
+
+    async def _turn(self, n_tokens: int, is_better_elsewhere: Callable[[], bool]) -> Ticket:
         loop = asyncio.get_running_loop()
         async with self._gate:
             while not self._brake.pulled:
                 now = loop.time()
-                if self._gave_up and self.is_aside():
+                if self._gave_up and self._is_aside():
                     raise self._gave_up
                 wait = self.limiter.wait_s(now, n_tokens)
                 if self.health.broken:
                     wait = max(wait, self.health.probe_at - now, math.inf if self.limiter.in_flight else 0.0)
                 if wait <= 0:
                     return self.limiter.sent(now, n_tokens)
+                if is_better_elsewhere():
+                    raise Elsewhere
                 if math.isinf(wait):
                     self._ended.clear()
                     await self._brake.until(self._ended)
@@ -145,7 +153,7 @@ class Endpoint:
         try:
             self.health.bad(fault, seen.retry_after_s, now)
         except CallError as error:
-            if not self._alone and not self.is_aside():
+            if not self._alone and not self._is_aside():
                 self._set_aside(now, error)
             raise
 

@@ -41,6 +41,10 @@ class Stopped(Exception):
     """The run is stopping: this call was not sent."""
 
 
+class Elsewhere(Exception):
+    """Another endpoint of the pool is better asked: this call was not sent."""
+
+
 class CallFault(Exception):
     """One failed call: its class, the provider's own words, and the answer's headers if there was an answer."""
 

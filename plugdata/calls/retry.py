@@ -68,7 +68,7 @@ class Health:
     def bad(self, fault: CallFault, wait_s: float | None, now: float) -> None:
         """Note a fault, and how long it asks to wait. Raises the CallError that ends the endpoint's use, if any."""
         self.replied |= fault.kind not in (Fault.UNREACHABLE, Fault.CONNECTION, Fault.TIMEOUT)
-        if fault.kind in PASSING and self.replied:
+        if fault.kind in PASSING and not self.is_reaching(fault):
             self.failing_since = now if self.failing_since is None else self.failing_since
             if not self.broken or now >= self.probe_at:  # else it was sent before the circuit opened: no probe
                 self.failed_in_a_row += 1

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -76,12 +75,6 @@ class Corpus:
     def spill(self) -> Path:
         """Where DuckDB may put what does not fit in memory."""
         return self.path / ".spill"
-
-    def log(self, started_at: datetime) -> Path:
-        """The log file of a run that starts now; its folder exists."""
-        with writing(self.path):
-            (self.path / "logs").mkdir(exist_ok=True)
-        return self.path / "logs" / f"{started_at:%Y%m%dT%H%M%S.%f}Z.log"
 
     def part(self, stage: str, lang: str | None = None) -> Path:
         return self.path / "rows" / stage / (lang or "") / "part-00000.parquet"

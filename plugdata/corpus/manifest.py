@@ -69,6 +69,7 @@ class Progress(_Stored):
     faults: dict[str, int] = {}  # calls that came back without an answer, by class
     run_nano_usd: int = 0  # spent by this run
     nano_usd: int = 0  # spent by the ledger so far
+    budget_nano_usd: int | None = None
     started_at: float
     updated_at: float
 

@@ -133,7 +133,7 @@ class Model(Settings):
     price: Literal["free"] | Price | None = Field(
         None, description="free, or USD per million tokens; default: the price list, nothing on this machine"
     )
-    weight: float = Field(1, gt=0, allow_inf_nan=False, description="share of the rows, beside the other models")
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="share of the rows, beside the other models")
     limits: Limits = Limits()
     timeout_s: float = Field(180, gt=0, description="a call without an answer by then is sent again")
 
@@ -278,3 +278,15 @@ class Recipe(Settings):
         if shard and int(shard.partition("/")[0]) > int(shard.partition("/")[2]):
             raise ValueError("is I/N, the I-th of N parts: I is at most N")
         return shard
+
+    def asks_otherwise(self, other: "Recipe") -> str | None:
+        """The first key by which two recipes have other rows, or ask other things of other models; None if none."""
+        for key in ("sources", "pivot", "languages", "limit", "screen"):
+            if getattr(self, key) != getattr(other, key):
+                return key
+        how = {"mode", "retries"}
+        if self.translate.model_dump(exclude=how) != other.translate.model_dump(exclude=how):
+            return "translate"
+        where = {"base_url", "api_key_env", "price", "limits", "timeout_s"}
+        asked, others = ([model.model_dump(exclude=where) for model in one.models] for one in (self, other))
+        return None if asked == others else "models"

@@ -19,28 +19,29 @@ def summary(summary: Summary) -> RenderableType:
     if not summary.uses:
         return Group(Text("no answers yet"), *_notes(summary))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("by", ""):
-        table.add_column(name, no_wrap=True)
-    for name in ("calls", "prompt tokens", "cached", "answer tokens", "money", "s/call"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("days", no_wrap=True)
+    table.add_column("by", no_wrap=True)
+    table.add_column(overflow="fold", min_width=8)  # what is long in a table that must fit
+    whole = together(use.sum for use in summary.uses)
+    cached = ["cached"] if whole.cached_tokens else []
+    for name in ("calls", "tokens in", *cached, "tokens out", "money", "s/call"):
+        table.add_column(name, justify="right", no_wrap=name != "money")
     for part, field in PARTS.items():
         of: dict[str, list[Sum]] = {}
         for use in summary.uses:
             of.setdefault(getattr(use, field), []).append(use.sum)
         for nth, (value, sums) in enumerate(sorted(of.items())):
-            table.add_row(part if nth == 0 else "", Text(value or "–"), *_cells(together(sums)))
+            table.add_row(part if nth == 0 else "", Text(value or "–"), *_cells(together(sums), bool(cached)))
         table.add_section()
-    table.add_row("all", "", *_cells(together(use.sum for use in summary.uses)), style="bold")
-    return Group(table, *_notes(summary))
+    table.add_row("all", "", *_cells(whole, bool(cached)), style="bold")
+    first, last = whole.first_date, whole.last_date
+    return Group(table, Text(f"answered {first if first == last else f'{first} to {last}'}"), *_notes(summary))
 
 
-def _cells(sum: Sum) -> Iterable[str]:
+def _cells(sum: Sum, cached: bool) -> Iterable[str]:
     unpriced = f" + {sum.n_unpriced} unpriced" if sum.n_unpriced else ""
     money = "unpriced" if sum.n_unpriced == sum.n_calls else usd(sum.nano_usd) + unpriced
-    numbers = (sum.n_calls, sum.prompt_tokens, sum.cached_tokens, sum.completion_tokens)
-    days = sum.first_date if sum.first_date == sum.last_date else f"{sum.first_date} – {sum.last_date}"
-    return *(f"{n:,}" for n in numbers), money, "–" if sum.mean_s is None else f"{sum.mean_s:.1f}", days
+    tokens = [sum.prompt_tokens, *([sum.cached_tokens] if cached else []), sum.completion_tokens]
+    return *(f"{n:,}" for n in (sum.n_calls, *tokens)), money, "–" if sum.mean_s is None else f"{sum.mean_s:.1f}"
 
 
 def _notes(summary: Summary) -> Iterable[Text]:

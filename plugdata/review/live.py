@@ -4,8 +4,10 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live as Drawn
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from plugdata.corpus import Progress as Done
 from plugdata.review import screen
@@ -20,27 +22,23 @@ class Live:
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
         self._console = Console(file=sys.stderr)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
+        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._calls: list[Text] = []
+        self._drawn = Drawn(
+            get_renderable=lambda: Group(self._bar, *self._calls), console=self._console, transient=True
         )
-        self._drawn = self._console.is_terminal and not quiet
+        self._draws = self._console.is_terminal and not quiet
         self._task: TaskID | None = None
         self._last_line_at = 0.0
 
     def __enter__(self) -> Self:
-        if self._drawn:
-            self._bar.start()
+        if self._draws:
+            self._drawn.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._drawn:
-            self._bar.stop()
+        if self._draws:
+            self._drawn.stop()
 
     def say(self, line: str) -> None:
         """A line of news."""
@@ -51,14 +49,14 @@ class Live:
         """How far the stage at work is."""
         if self._quiet:
             return
-        if self._drawn:
+        if self._draws:
             if self._task is None:
-                self._task = self._bar.add_task(done.stage, told="")
-            told = " · ".join(screen.calls(done))
-            self._bar.update(self._task, completed=done.done, total=done.total, description=done.stage, told=told)
+                self._task = self._bar.add_task(done.stage)
+            self._calls = screen.calls(done)
+            self._bar.update(self._task, completed=done.done, total=done.total, description=done.stage)
             if done.done >= done.total:
                 self._bar.remove_task(self._task)
-                self._task = None
+                self._task, self._calls = None, []
         elif done.updated_at - max(self._last_line_at, done.started_at) >= EVERY_S:
             self._last_line_at = done.updated_at
-            self._console.print(screen.progress(done, running=True), soft_wrap=True)
+            self._console.print(Text(" · ").join(screen.progress(done, running=True)), soft_wrap=True)

@@ -85,6 +85,20 @@ class Plan:
         }
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What all rows come to at the rate of the first ones. Money in 1e-9 USD; `hours` and `bound_by` as in a Plan."""
+
+    done: int  # records of the sources that were worked on
+    rows: int  # records of the sources
+    n_languages: int
+    cost: int  # of what was done
+    whole_cost: int
+    hours: float | None
+    bound_by: str
+    batch: bool
+
+
 def total(spends: Iterable[Spend]) -> Spend:
     """The sum of some."""
     return Spend(*(sum(column) for column in zip(NOTHING, *spends, strict=True)))
@@ -92,23 +106,25 @@ def total(spends: Iterable[Spend]) -> Spend:
 
 def screen(plan: Plan) -> RenderableType:
     """A line for each language and model, the sums of money, and how long it takes."""
+    spends = [share.batch if plan.mode == "batch" else share.online for share in plan.shares]
+    costs = any(spend.max for spend in spends)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("lang", "model"):
-        table.add_column(name, overflow="fold")
-    for name in ("paid", "to ask", "calls", "tokens in", "tokens out", "min", "expected", "max"):
+    table.add_column("lang", no_wrap=True)
+    table.add_column("model", overflow="fold", min_width=8)  # what is long in a table that must fit
+    for name in ("paid", "to ask", "calls", "tokens in", "tokens out", *(["money"] if costs else [])):
         table.add_column(name, justify="right", no_wrap=True)
-    for share in plan.shares:
+    for share, spend in zip(plan.shares, spends, strict=True):
         numbers = (share.paid, share.rows, share.calls, share.prompt_tokens, share.completion_tokens)
-        spend = share.batch if plan.mode == "batch" else share.online
-        table.add_row(share.lang, share.model, *(f"{round(n):,}" for n in numbers), *map(usd, spend))
+        money = [usd(spend.expected)] if costs else []
+        table.add_row(share.lang, share.model, *(f"{round(n):,}" for n in numbers), *money)
     lines = [f"{plan.read:,} rows read, {plan.screened:,} worth a call in each language"]
     for mode, spend in (("online", plan.online), ("batch", plan.batch)):
         if spend.max:
-            when = f", {_hours(plan)}" if mode == "online" else ", each batch within 24 hours"
+            when = f", {_hours(plan.hours, plan.bound_by)}" if mode == "online" else ", each batch within 24 hours"
             chosen = " (chosen)" if mode == plan.mode else ""
             lines.append(f"{mode}{chosen}: {usd(spend.expected)} expected, {usd(spend.min)} to {usd(spend.max)}{when}")
     if not plan.online.max:
-        lines.append(f"no money; {_hours(plan)}")
+        lines.append(f"no money; {_hours(plan.hours, plan.bound_by)}")
     if plan.budget is not None:
         lines.append(f"budget {usd(plan.budget)}, of which {usd(plan.spent)} is spent")
     elif plan.spent:
@@ -118,7 +134,18 @@ def screen(plan: Plan) -> RenderableType:
     return Group(table, *map(Text, lines))
 
 
-def _hours(plan: Plan) -> str:
-    if plan.hours is None:
+def outlook(outlook: Outlook) -> Text:
+    """One line: what the rows done have cost, what all would, and how long those take."""
+    n = f"{outlook.n_languages} languages" if outlook.n_languages > 1 else "one language"
+    when = "each batch within 24 hours" if outlook.batch else _hours(outlook.hours, outlook.bound_by)
+    whole = f"all {outlook.rows:,} rows in {n}"
+    if not outlook.whole_cost:
+        return Text(f"{whole}: {when}", "bold")
+    so_far = f"{outlook.done:,} row{'s' if outlook.done > 1 else ''} cost {usd(outlook.cost)}"
+    return Text(f"{so_far}; {whole}: about {usd(outlook.whole_cost)}, {when}", "bold")
+
+
+def _hours(hours: float | None, bound_by: str) -> str:
+    if hours is None:
         return "how long a call takes is not known yet"
-    return f"{plan.hours:.1f} hours by {plan.bound_by}" if plan.hours >= 0.1 else f"minutes, by {plan.bound_by}"
+    return f"{hours:,.1f} hours by {bound_by}" if hours >= 0.1 else f"minutes, by {bound_by}"

@@ -62,28 +62,33 @@ def side_by_side(row: Mapping[str, Any]) -> RenderableType:
     return table
 
 
-def progress(progress: Progress, running: bool) -> Text:
-    """One line on the stage at work, or where it was cut off."""
+def progress(progress: Progress, running: bool) -> list[Text]:
+    """How far the stage at work is, or where it was cut off; what was asked; and the money, if there is any."""
     rate = progress.done / max(progress.updated_at - progress.started_at, 0.001)
-    told = [f"{progress.stage} {progress.done}/{progress.total} ({_share(progress.done, progress.total)})"]
-    told += calls(progress)
-    if rate:
-        told += [f"{rate:.2g} rows/s", f"{timedelta(seconds=round((progress.total - progress.done) / rate))} to go"]
+    told = [f"{progress.stage} {progress.done:,}/{progress.total:,} ({_share(progress.done, progress.total)})"]
+    if running and rate:
+        left = timedelta(seconds=round((progress.total - progress.done) / rate))
+        told += [f"{rate:,.0f} rows/s" if rate >= 10 else f"{rate:.2g} rows/s", f"{left} to go"]
     told.append("running" if running else "interrupted: the same command resumes")
-    return Text(" · ".join(told))
+    return [Text(" · ".join(told)), *calls(progress, running)]
 
 
-def calls(progress: Progress) -> list[str]:
-    """What calls a stage has made so far: answered, in flight, failed by class, and their money."""
-    told = [f"{progress.calls} calls", f"{progress.in_flight} in flight"]
+def calls(progress: Progress, running: bool = True) -> list[Text]:
+    """A line on the calls of a run: answered, in flight, come back without an answer by class; and one on the money
+    of this run and of all, if there is any, beside the budget if there is one."""
+    asked = [f"{progress.calls:,} calls", *([f"{progress.in_flight:,} in flight"] if running else [])]
     if progress.faults:
-        told.append("again: " + ", ".join(f"{n} {name}" for name, n in sorted(progress.faults.items())))
-    if progress.nano_usd:
-        all_told = (
-            f" ({money.usd(progress.nano_usd)} in all runs)" if progress.nano_usd != progress.run_nano_usd else ""
-        )
-        told.append(money.usd(progress.run_nano_usd) + all_told)
-    return told
+        faults = sorted(progress.faults.items(), key=lambda fault: (-fault[1], fault[0]))
+        asked.append("again: " + ", ".join(f"{n:,} {name}" for name, n in faults))
+    lines = [Text(" · ".join(asked))]
+    if progress.nano_usd or progress.budget_nano_usd is not None:
+        spent = [f"{money.usd(progress.run_nano_usd)} spent"]
+        if progress.nano_usd != progress.run_nano_usd:
+            spent.append(f"{money.usd(progress.nano_usd)} with earlier runs")
+        if progress.budget_nano_usd is not None:
+            spent.append(f"budget {money.usd(progress.budget_nano_usd)}")
+        lines.append(Text(" · ".join(spent)))
+    return lines
 
 
 def sample(rows: Iterable[Mapping[str, Any]]) -> Group:

@@ -170,7 +170,7 @@ class Ledger:
 
     def release(self, key: str, charge: str | None = None) -> None:
         """Give a claim up, with the next commit; with a reason to charge, its money stays spent."""
-        self._later(lambda db: _release(db, key, charge))
+        self._later(lambda db: _release(db, key, self.id, charge))
 
     def note_error(self, key: str, error_class: str, message: str) -> None:
         """Note a transient error, for people and for `failed` rows, with the next commit."""
@@ -258,7 +258,7 @@ class Ledger:
         for (writer,) in db.execute("SELECT DISTINCT writer FROM claims WHERE writer <> ?", (self.id,)).fetchall():
             if not is_alive(self.path, writer):
                 for (key,) in db.execute("SELECT key FROM claims WHERE writer = ?", (writer,)).fetchall():
-                    _release(db, key, KILLED)
+                    _release(db, key, writer, KILLED)
                 _sign(self.path, writer).unlink(missing_ok=True)
 
 
@@ -317,12 +317,15 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _release(db: sqlite3.Connection, key: str, charge: str | None) -> None:
+def _release(db: sqlite3.Connection, key: str, writer: str, charge: str | None) -> None:
+    """End a writer's claim, if it has one: by now the key may be claimed by another."""
+    claim = (key, writer)
     if charge:
-        for (nano_usd,) in db.execute("SELECT nano_usd FROM claims WHERE key = ? AND nano_usd > 0", (key,)).fetchall():
+        money = db.execute("SELECT nano_usd FROM claims WHERE key = ? AND writer = ? AND nano_usd > 0", claim)
+        for (nano_usd,) in money.fetchall():
             db.execute("INSERT INTO charges VALUES (?, ?, ?, ?)", (key, nano_usd, charge, now()))
             _spend(db, nano_usd)
-    db.execute("DELETE FROM claims WHERE key = ?", (key,))
+    db.execute("DELETE FROM claims WHERE key = ? AND writer = ?", claim)
 
 
 def _spend(db: sqlite3.Connection, nano_usd: int) -> None:

@@ -17,6 +17,7 @@ systems keep neither its locks nor its promise of a commit, so a ledger there is
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from plugdata.rows import tagged_hash
 SCHEMA_VERSION = 2
 BUSY_S = 60.0
 """How long a process waits for another one's commit: those take milliseconds, a slow disk's a second."""
+LOOK_AGAIN_S = 0.01
+"""A few such commits' time."""
 
 _V1 = """
 CREATE TABLE answers (
@@ -127,13 +130,26 @@ def writer(path: Path) -> sqlite3.Connection:
     with telling(path):
         db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
         try:
-            db.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(db)
             db.execute("PRAGMA synchronous=FULL")
             _migrate(db, path)
         except BaseException:
             db.close()
             raise
     return db
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Turn a file to write-ahead logging. SQLite itself does not wait here for another process that does the same."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(LOOK_AGAIN_S)
 
 
 def reader(path: Path) -> sqlite3.Connection:

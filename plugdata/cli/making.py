@@ -1,0 +1,194 @@
+"""Commands that make a corpus, from a plan to the Hub."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plugdata.cli.options import (
+    PATH,
+    assigned,
+    corpus_argument,
+    first,
+    json_option,
+    limit_option,
+    model_options,
+    money_options,
+    quiet_option,
+    recipe_of,
+    recipe_options,
+    set_option,
+)
+from plugdata.cli.showing import console, funnel_of, watching
+
+if TYPE_CHECKING:
+    from plugdata.recipe import Recipe
+
+
+@click.command(short_help="A small corpus, no key, no account.")
+@click.argument("corpus", type=PATH, default=Path("corpora/demo"))
+@quiet_option
+def demo(corpus: Path, quiet: bool) -> None:
+    """A whole small corpus in two languages with the embedded model: no key, no account.
+
+    Needs `pip install 'plugdata[local]'`; fetches the model once. Some minutes on two cores.
+    """
+    from plugdata import pipeline
+    from plugdata import recipe as recipes
+    from plugdata.review.closing import closing
+
+    asked = recipes.load(recipes.packaged("quickstart.yaml"), [f"corpus={json.dumps(str(corpus))}"])
+    with watching(quiet) as watch:
+        made = pipeline.run(asked, watch=watch)
+    console().print(closing(made))
+
+
+@click.command(short_help="What a run would ask, cost and take. Sends nothing.")
+@recipe_options
+@json_option
+def plan(asked: "Recipe", limit: int | None, as_json: bool, quiet: bool) -> None:
+    """Rows, calls already paid, calls to make, tokens, money and hours of a RECIPE. Sends nothing.
+
+    \b
+    plugdata plan recipes/plug-zh-ko-it-es.yaml --model gpt-4o-mini
+    """
+    from plugdata import pipeline
+    from plugdata.review.plan import screen
+
+    with watching(quiet) as watch:
+        made = pipeline.plan(first(asked, limit), watch=watch)
+    if as_json:
+        click.echo(json.dumps(made.as_json(), ensure_ascii=False, indent=2))
+    else:
+        console().print(screen(made))
+
+
+@click.command(short_help="Make or bring up to date the corpus of a recipe.")
+@recipe_options
+@click.option("--until", type=click.Choice(["screen", "translate", "pair", "filter", "dedup", "dist"]), default="dist")
+def run(asked: "Recipe", limit: int | None, until: str, quiet: bool) -> None:
+    """Make or bring up to date the corpus of a RECIPE: translate, pair, filter, dedup, dist/, and push if it says so.
+
+    With --limit it is a look: the pairs are shown, and what all rows would cost; nothing is pushed.
+
+    \b
+    plugdata run recipes/quickstart.yaml
+    plugdata run recipes/plug-zh-ko-it-es.yaml --model gpt-4o-mini --limit 5
+    plugdata run my.yaml --until filter --set filter.lid.min=0.6
+    """
+    from plugdata import pipeline
+
+    look = limit is not None and until != "screen"
+    with funnel_of(asked.corpus, asked if look else None), watching(quiet) as watch:
+        pipeline.run(first(asked, limit), until=until, watch=watch)
+    if until == "dist" and asked.publish.repo:
+        with watching(quiet) as watch:
+            if limit is None:
+                click.echo(pipeline.push(asked, watch=watch).url)
+            else:
+                watch.say(
+                    f"not pushed to {asked.publish.repo}: --limit is for a look (`plugdata push` pushes as it is)"
+                )
+
+
+@click.command(short_help="Translate a file or a Hub data set, row by row.")
+@click.argument("source")
+@corpus_argument
+@click.option("--to", "languages", required=True, metavar="CODES", help="Target languages, e.g. ko,sw.")
+@click.option("--pivot", help="Language of the source. Default: en.")
+@click.option("--split", help="Split of a Hub data set. Default: train.")
+@click.option("--config", help="Configuration of a Hub data set.")
+@click.option("--map", "columns", multiple=True, metavar="OURS=THEIRS", help="Column, e.g. response=output.")
+@click.option("--license", help="Licence of the source, e.g. cc-by-nc-4.0.")
+@click.option("--protocol", type=click.Choice(["tags", "plain"]), help="plain: one text a call, for weak models.")
+@limit_option
+@model_options
+@money_options
+@set_option
+@quiet_option
+def translate(
+    source: str,
+    corpus: Path,
+    languages: str,
+    budget: float | None,
+    ledger: Path | None,
+    assignments: tuple[str, ...],
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Translate SOURCE (a file, a folder or a Hub id) into languages, row by row, in CORPUS.
+
+    \b
+    plugdata translate alpaca.json corpora/alpaca --to ko,sw --model gpt-4o-mini --rpm 500
+    plugdata translate vicgalle/alpaca-gpt4 corpora/gpt4 --to es --model qwen --base-url http://127.0.0.1:8000/v1
+    """
+    from plugdata import pipeline
+    from plugdata import recipe as recipes
+
+    assignments = assigned(assignments, budget=budget, ledger=ledger)
+    asked = recipes.for_translation(source, corpus, languages, assignments, **options)
+    with funnel_of(corpus), watching(quiet) as watch:
+        pipeline.run(asked, until="translate", watch=watch)
+
+
+def _stage_command(name: str, summary: str) -> click.Command:
+    @click.command(name, help=summary)
+    @corpus_argument
+    @set_option
+    @quiet_option
+    def command(corpus: Path, assignments: tuple[str, ...], quiet: bool) -> None:
+        from plugdata import pipeline
+
+        asked = recipe_of(corpus, assignments)
+        with funnel_of(corpus), watching(quiet) as watch:
+            pipeline.run(asked, first="pair", until=name, watch=watch)
+
+    return command
+
+
+pair = _stage_command("pair", "Join pivot and target of every translated row of CORPUS.")
+filter = _stage_command("filter", "Measure the pairs of CORPUS and apply the thresholds. No call is sent.")
+dedup = _stage_command("dedup", "Take duplicates out of CORPUS, in every language alike. No call is sent.")
+
+
+@click.command(short_help="One corpus from parts made on several machines.")
+@click.argument("parts", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--output", "target", required=True, type=PATH, help="The new corpus.")
+@set_option
+@quiet_option
+def merge(parts: tuple[Path, ...], target: Path, assignments: tuple[str, ...], quiet: bool) -> None:
+    """One corpus from PARTS that were made apart with --shard, in a new directory. No call is sent.
+
+    \b
+    plugdata run my.yaml --shard 1/2 --set corpus=part1        on one machine
+    plugdata run my.yaml --shard 2/2 --set corpus=part2        on another
+    plugdata merge part1 part2 -o corpora/whole
+    """
+    from plugdata import pipeline
+
+    with funnel_of(target), watching(quiet) as watch:
+        pipeline.merge(parts, target, assignments=assignments, watch=watch)
+
+
+@click.command(short_help="Publish on the Hub, load back, compare.")
+@corpus_argument
+@click.option("--repo", metavar="ORG/NAME", help="Where to. Default: `publish.repo` of the recipe.")
+@click.option("--public", is_flag=True, help="Create the repo public. Default: private.")
+@click.option("--create-pr", is_flag=True, help="Open a pull request instead of committing to main.")
+@set_option
+@quiet_option
+def push(
+    corpus: Path, repo: str | None, public: bool, create_pr: bool, assignments: tuple[str, ...], quiet: bool
+) -> None:
+    """Build dist/ of CORPUS, check it, upload it in one commit, load it back and compare.
+
+    \b
+    plugdata push corpora/plug --repo me/plug-ko
+    """
+    from plugdata import pipeline
+
+    asked = recipe_of(corpus, (*assignments, *([f"publish.repo={repo}"] if repo else [])))
+    with watching(quiet) as watch:
+        pushed = pipeline.push(asked, public=public, create_pr=create_pr, watch=watch)
+    click.echo(pushed.url)

@@ -1,0 +1,65 @@
+"""What goes where: answers to stdout, progress to stderr, a corpus's funnel after the work on it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plugdata.pipeline import Watch
+    from plugdata.recipe import Recipe
+
+PAIRS = 5
+"""Pairs of a language that a run with --limit shows: what fits on a screen or two."""
+
+
+@contextmanager
+def watching(quiet: bool) -> Iterator["Watch"]:
+    """Progress and news on stderr, unless quiet."""
+    from plugdata.pipeline import Watch
+    from plugdata.review.live import Live
+
+    with Live(quiet) as live:
+        yield Watch(live.say, live.show)
+
+
+def console() -> Any:
+    """Where answers are printed."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=int(os.environ.get("COLUMNS") or 160))  # no terminal: nothing to fit into
+
+
+@contextmanager
+def funnel_of(corpus: Path, whole: "Recipe | None" = None) -> Iterator[None]:
+    """The funnel of the corpus once the work is done, of a partial run too; with the recipe of the `whole` of which
+    it holds the first rows, also pairs, and what the rest would cost."""
+    from plugdata.errors import PartialError
+
+    try:
+        yield
+    except PartialError:
+        _print(corpus, whole)
+        raise
+    _print(corpus, whole)
+
+
+def _print(path: Path, whole: "Recipe | None") -> None:
+    from plugdata.corpus import Corpus
+    from plugdata.review import plan, screen, stats
+
+    corpus, out = Corpus(path), console()
+    funnel = stats.state(corpus).funnel
+    out.print(screen.funnel(funnel))
+    if whole is None:
+        return
+    from plugdata import planning
+
+    for lang in funnel.kept:
+        out.print(screen.sample(stats.sample(corpus, lang, PAIRS, status="kept").iter_rows(named=True)))
+    if (found := planning.outlook(whole, corpus)) is not None:
+        out.print(plan.outlook(found))
