@@ -140,7 +140,7 @@ class TestSummary:
             "translate",
             "p-v1",
             "$0.75",
-            "2026-03-01 – 2026-03-03",
+            "2026-03-01 to 2026-03-03",
             "1 server",
         ):
             assert expected in told

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 CONNECT_S = 4.0
-"""Time to reach an endpoint: two lost packets' worth, and two tries with the wait between stay within DESIGN §3's 10 s.
-The wait for its answer is `timeout_s`."""
+"""Time to reach an endpoint, DNS and TLS with it: two lost packets' worth, and two tries with the wait between stay
+within DESIGN §3's 10 s. The wait for its answer is `timeout_s`."""
 
 
 class Reply(NamedTuple):
@@ -78,7 +78,7 @@ async def connect(model: Model) -> AsyncIterator[Client]:
     said = {"Content-Type": "application/json", "User-Agent": f"plugdata/{__version__}", **_identity(model)}
     if found := key(model):
         said["Authorization"] = f"Bearer {found}"
-    limit = aiohttp.ClientTimeout(total=model.timeout_s, sock_connect=CONNECT_S)
+    limit = aiohttp.ClientTimeout(total=model.timeout_s, connect=CONNECT_S)
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=limit, headers=said, trust_env=True
     ) as session:

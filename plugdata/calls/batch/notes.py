@@ -16,7 +16,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from plugdata.calls.faults import MAY_BE_BILLED
-from plugdata.calls.ledger.store import Ledger, Stored, insert_answer, is_alive, left, now
+from plugdata.calls.ledger.alive import is_alive
+from plugdata.calls.ledger.store import Ledger, Stored, insert_answer, left, now
 from plugdata.wire import Message, Request
 
 PREPARING = "preparing"

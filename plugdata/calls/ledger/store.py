@@ -14,20 +14,18 @@ Knows nothing of rows or of what a text means. The tables are in tables.py.
 """
 
 import asyncio
-import fcntl
 import json
-import os
-import secrets
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from plugdata.calls.ledger import tables
+from plugdata.calls.ledger import alive, tables
 from plugdata.rows import tagged_hash
 from plugdata.wire import Answer, Request, read_answer
 
@@ -99,12 +97,14 @@ class Ledger:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.id = ""
-        self._pending: list[_Waiting] = []
+        self._pending: deque[_Waiting] = deque()
         self._committer: asyncio.Task[None] | None = None
         self._committing = threading.Lock()
         if not read_only:
             self._writer = tables.writer(path)
-            self.id, self._alive = _come_alive(path)
+            with tables.telling(path):
+                self._sign = alive.begin(path)
+            self.id = self._sign.name
             self._later(self._bury_dead)
             self.flush()
         self._reader = tables.reader(path)
@@ -119,8 +119,7 @@ class Ledger:
             self._reader.close()
             if self.id:
                 self._writer.close()
-                _sign(self.path, self.id).unlink(missing_ok=True)
-                self._alive.close()
+                alive.end(self.path, self._sign)
 
     def flush(self) -> None:
         """Write down what waits for a commit: errors and releases, and answers that an interrupt kept from theirs."""
@@ -220,7 +219,7 @@ class Ledger:
         It is taken off the list by the thread that runs it, so that a loop that is cancelled before loses nothing.
         """
         with self._committing:
-            batch, self._pending = self._pending, []
+            batch = [self._pending.popleft() for _ in range(len(self._pending))]
             try:
                 return batch, self._run([operation for operation, _ in batch]), None
             except Exception as error:  # whatever it is, those who wait for this commit must hear of it
@@ -244,7 +243,7 @@ class Ledger:
         if db.execute("SELECT 1 FROM batch_items WHERE key = ?", (key,)).fetchone():
             return Claim.THEIRS
         if (holder := db.execute("SELECT writer FROM claims WHERE key = ?", (key,)).fetchone()) is not None:
-            if holder[0] == self.id or is_alive(self.path, holder[0]):
+            if holder[0] == self.id or alive.is_alive(self.path, holder[0]):
                 return Claim.THEIRS
             self._bury_dead(db)
         room = left(db, budget) if nano_usd else None
@@ -256,10 +255,9 @@ class Ledger:
     def _bury_dead(self, db: sqlite3.Connection) -> None:
         """Charge the calls that writers had in flight when they died, so that others may ask them."""
         for (writer,) in db.execute("SELECT DISTINCT writer FROM claims WHERE writer <> ?", (self.id,)).fetchall():
-            if not is_alive(self.path, writer):
+            if not alive.is_alive(self.path, writer):
                 for (key,) in db.execute("SELECT key FROM claims WHERE writer = ?", (writer,)).fetchall():
                     _release(db, key, writer, KILLED)
-                _sign(self.path, writer).unlink(missing_ok=True)
 
 
 def insert_answer(db: sqlite3.Connection, answer: Stored) -> None:
@@ -305,7 +303,7 @@ def left(db: sqlite3.Connection, budget: int | None) -> int | None:
 def lately(db: sqlite3.Connection, model: str) -> list[tuple[float, int]]:
     """Calls that a model answered in the last 24 hours: (seconds ago, how many), the oldest first, by ten minutes."""
     rows = db.execute(
-        "SELECT max(ago), count(*) FROM (SELECT unixepoch() - unixepoch(answered_at) AS ago FROM answers"
+        "SELECT max(ago), count(*) FROM (SELECT strftime('%s', 'now') - strftime('%s', answered_at) AS ago FROM answers"
         " WHERE model = ? AND origin = 'online') WHERE ago < 86400 GROUP BY ago / 600 ORDER BY 1 DESC",
         (model,),
     )
@@ -343,36 +341,3 @@ def _reserved(db: sqlite3.Connection) -> int:
             " WHERE status NOT IN ('collected', 'given-up'))"
         ).fetchone()[0]
     )
-
-
-def _sign(path: Path, writer: str) -> Path:
-    """The file whose lock shows that a writer is alive."""
-    return path.with_name(f"{path.name}-{writer}.writer")
-
-
-def _come_alive(path: Path) -> tuple[str, IO[str]]:
-    """A new writer's name, and the locked file that shows it alive; signs of the dead are taken away."""
-    with tables.telling(path):
-        for stale in path.parent.glob(f"{path.name}-*.writer"):
-            is_alive(path, stale.name.removeprefix(f"{path.name}-").removesuffix(".writer"))
-        name = secrets.token_hex(4)
-        handle = open(_sign(path, name), "w")  # noqa: SIM115 (held as long as the writer lives)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle.fileno()).st_nlink == 0:  # another writer took it for a dead one's before the lock
-            handle.close()
-            return _come_alive(path)
-    return name, handle
-
-
-def is_alive(path: Path, writer: str) -> bool:
-    """Whether a writer's process lives: the kernel frees its lock however it ends."""
-    sign = _sign(path, writer)
-    try:
-        with sign.open("r+") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            sign.unlink(missing_ok=True)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
