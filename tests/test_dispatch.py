@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plugdata.calls import client, limiter
-from plugdata.calls.dispatch import Job
+from plugdata.calls.dispatch import Job, dispatch
 from plugdata.calls.ledger.store import Ledger
 from plugdata.errors import AuthError
 from plugdata.recipe import Limits, Model
@@ -150,3 +150,22 @@ def test_the_ledger_holds_request_and_body_whole_and_its_keys_hash_again(ledger:
     assert all(tagged_hash(json.loads(request)) == key for key, request, *_ in stored)
     assert all(json.loads(body)["choices"] for _, _, body, *_ in stored)
     assert {(model, lang) for *_, model, lang in stored} == {("test", "ko")}
+
+
+def test_what_is_left_of_a_day_is_known_to_the_next_run_and_a_long_wait_is_told(ledger: Ledger) -> None:
+    class Told(Exception):
+        pass
+
+    def say(line: str) -> None:
+        raise Told(line)  # people stop a run that would wait for a day
+
+    def day(server: LlmServer, n: int) -> None:
+        asked = model(server).model_copy(update={"limits": Limits(rpd=5, concurrency=2)})
+        dispatch(((row, [TASK]) for row in rows(n)), asking.pool([asked]), ledger, 3, None, lambda tally: None, say)
+
+    with LlmServer() as server:
+        day(server, 3)
+        for n_sent in (5, 5):
+            with pytest.raises(Told, match=r"its limits leave no room, waiting 8[67],"):
+                day(server, 8)
+            assert len(server.requests) == n_sent

@@ -22,6 +22,8 @@ from plugdata.wire import Answer, Request
 
 WORTH_SAYING_S = 10.0
 """A wait from which people are told what is waited for."""
+BEYOND_A_MINUTE_S = 120.0
+"""A wait for the limits themselves of which people are told: a minute's come and go, a day's is news."""
 ASIDE_S = 60.0
 """How long an endpoint of a pool that gave up is set aside at first (a rate window); each time again, twice as long."""
 ASIDE_MAX_S = 960.0
@@ -125,6 +127,8 @@ class Endpoint:
                     self._ended.clear()
                     await self._brake.until(self._ended)
                 else:
+                    if wait >= BEYOND_A_MINUTE_S:
+                        self._tell_wait(now, wait, "its limits leave no room")
                     await self._brake.pause(wait)
         raise Stopped
 
@@ -143,7 +147,7 @@ class Endpoint:
         match fault.kind:
             case Fault.RATE_LIMIT:
                 self.limiter.limited(now, ticket, seen.retry_after_s, seen)
-                self._tell_wait(now, self.limiter.closed_for(now))
+                self._tell_wait(now, self.limiter.closed_for(now), "rate limited")
             case Fault.TIMEOUT:
                 self.limiter.timed_out(now, ticket)
             case _:
@@ -164,7 +168,7 @@ class Endpoint:
         self._aside_s = min(ASIDE_MAX_S, 2 * self._aside_s)
         self.health = retry.Health(self.health.name)
 
-    def _tell_wait(self, now: float, seconds: float) -> None:
+    def _tell_wait(self, now: float, seconds: float, why: str) -> None:
         if seconds >= WORTH_SAYING_S and now >= self._said_until:
             self._said_until = now + seconds
-            self._say(f"{self.health.name}: rate limited, waiting {seconds:.0f} s")
+            self._say(f"{self.health.name}: {why}, waiting {seconds:,.0f} s")
