@@ -146,7 +146,7 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     assert_frame_equal(duplicates([frame.sample(fraction=1, shuffle=True, seed=1)], 0.7, tmp_path), expected)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.randoms(use_true_random=False), st.sampled_from([0.5, 0.7, 0.8, 0.9]))
 def test_a_dropped_text_reaches_the_threshold_to_a_kept_one(rng: random.Random, near: float) -> None:
     pool = [rng.choices(WORDS[:20], k=rng.randint(1, 30)) for _ in range(6)]

@@ -65,7 +65,7 @@ any_json = st.recursive(
 
 
 @given(st.lists(any_json, max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_json_values_as_turns_give_exactly_one_row_each(tmp_path: Path, values: list[Any]) -> None:
     turns = [*PAIR, {"role": "system", "content": "S"}, {"role": "tool", "content": "x"}]
     records = [{"messages": value} for value in values] + [{"messages": [*turns[:n], *values]} for n in range(5)]

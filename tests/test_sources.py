@@ -233,7 +233,7 @@ any_record = any_json | st.fixed_dictionaries(
 
 
 @given(st.lists(any_record, max_size=12), st.integers(0, 12), st.integers(0, 2**40))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_json_values_as_lines_give_exactly_one_row_each(
     tmp_path: Path, values: list[Any], at: int, ordinal: int
 ) -> None:
