@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from plugdata.calls import client, faults, money
+from plugdata.calls import faults, money, pool
 from plugdata.calls.endpoint import Endpoint
 from plugdata.calls.estimate import Estimator, counts
 from plugdata.calls.faults import MAY_BE_BILLED, OF_THE_TEXT, CallFault, Elsewhere
@@ -18,7 +18,7 @@ from plugdata.calls.ledger import tables
 from plugdata.calls.ledger.store import Claim, Ledger, Stored, lately, now
 from plugdata.calls.pool import Ask, Member
 from plugdata.calls.waiting import Brake
-from plugdata.errors import BudgetReached, CallError, GateError, InputError
+from plugdata.errors import BudgetReached, CallError, GateError
 from plugdata.wire import Answer, read_answer
 
 LOOK_AGAIN_S = 0.2
@@ -157,7 +157,7 @@ class Caller:
             raise
         else:
             body, said = reply.body, reply.answer
-            cost = self._cost(ask, said)
+            cost = pool.cost(member, ask.request, said)
         if said.prompt_tokens is not None and said.completion_tokens is not None:
             estimate.learn(lang, n_chars, n_text, said.prompt_tokens, said.completion_tokens)
         stored = Stored(ask.key, ask.request, member.served_as, body, seconds, now(), cost, said=said)
@@ -176,7 +176,10 @@ class Caller:
 
     async def _claim(self, ask: Ask) -> None:
         """Returns once the call is ours to send. Raises _Answered, BudgetReached, GateError or Stopped instead."""
-        bound = self._bound(ask)
+        member = self._pool[ask.member]
+        if self._budget is not None:
+            pool.check_bounded(member, ask.request)
+        bound = pool.bound(member, ask.request)
         while (claim := await self._ledger.claim(ask.key, bound, self._budget)) is not Claim.OURS:
             match claim:
                 case Claim.ANSWERED:
@@ -188,30 +191,6 @@ class Caller:
                 case _:
                     self._ended.clear()
                     await self._brake.until(self._ended, LOOK_AGAIN_S)
-
-    def _bound(self, ask: Ask) -> int:
-        """What a call may cost at most (1e-9 USD)."""
-        member = self._pool[ask.member]
-        if money.is_free(member.price):
-            return 0
-        room = money.max_output_tokens(member.model, ask.request, client.base_url(member.model))
-        if room is None:
-            if self._budget is None:
-                return 0
-            raise InputError(
-                f"a budget needs a bound on each answer, and {member.model.model} has none that is known",
-                "give one, e.g. --set 'models.0.params.max_tokens=2048'",
-            )
-        return money.bound(member.price, ask.request, room)
-
-    def _cost(self, ask: Ask, said: Answer) -> int | None:
-        """What an answer cost (1e-9 USD): by its usage, else the bound."""
-        price = self._pool[ask.member].price
-        if money.is_free(price):
-            return 0
-        if said.prompt_tokens is None or said.completion_tokens is None:
-            return self._bound(ask) or None
-        return money.cost(price, said.prompt_tokens, said.cached_tokens or 0, said.completion_tokens)
 
     def _no_money(self, bound: int) -> BudgetReached | GateError:
         assert self._budget is not None

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from plugdata.calls import client, money
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.money import FREE
+from plugdata.errors import InputError
 from plugdata.recipe import Model, Price
 from plugdata.wire import Answer, Request, Result, Task, read_answer
 
@@ -96,3 +98,31 @@ def replay(
         return step, by
     told = next((error for ask in step if (error := ledger.last_error(ask.key))), None)
     return Missing(step[0].key, told), by
+
+
+def bound(member: Member, request: Request, *, batch: bool = False) -> int:
+    """What a call may cost at most (1e-9 USD); 0 where nobody knows (see `check_bounded`)."""
+    if money.is_free(member.price):
+        return 0
+    room = money.max_output_tokens(member.model, request, client.base_url(member.model))
+    return 0 if room is None else money.bound(member.price, request, room, batch=batch)
+
+
+def check_bounded(member: Member, request: Request) -> None:
+    """Raises InputError for a request that a budget cannot be kept with."""
+    if money.is_free(member.price):
+        return
+    if money.max_output_tokens(member.model, request, client.base_url(member.model)) is None:
+        raise InputError(
+            f"a budget needs a bound on each answer, and {member.model.model} has none that is known",
+            "give one, e.g. --set 'models.0.params.max_tokens=2048'",
+        )
+
+
+def cost(member: Member, request: Request, said: Answer, *, batch: bool = False) -> int | None:
+    """What an answer cost (1e-9 USD): by its usage, else the bound."""
+    if money.is_free(member.price):
+        return 0
+    if said.prompt_tokens is None or said.completion_tokens is None:
+        return bound(member, request, batch=batch) or None
+    return money.cost(member.price, said.prompt_tokens, said.cached_tokens or 0, said.completion_tokens, batch=batch)

@@ -9,14 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from plugdata.calls import faults, money
+from plugdata.calls import faults, pool
 from plugdata.calls.batch import notes
 from plugdata.calls.batch.notes import Outcome
 from plugdata.calls.batch.provider import Provider, Remote
 from plugdata.calls.faults import OF_THE_TEXT, CallFault, Fault
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Member
-from plugdata.errors import InputError
 from plugdata.wire import Request, read_answer
 
 CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([^"\\]+)"')
@@ -54,7 +53,7 @@ async def collect(
                 batch,
                 member.served_as,
                 outcomes,
-                lambda request: bound(member, request),
+                lambda request: pool.bound(member, request, batch=True),
                 lambda request, body: cost(member, request, body),
             )
         )
@@ -91,31 +90,9 @@ def read_line(line: bytes) -> tuple[str, str | CallFault] | None:
     return key, text
 
 
-def bound(member: Member, request: Request) -> int:
-    """What a request may cost at most in a batch (1e-9 USD); 0 where nobody knows."""
-    if money.is_free(member.price):
-        return 0
-    room = money.max_output_tokens(member.model, request)
-    return 0 if room is None else money.bound(member.price, request, room, batch=True)
-
-
-def check_bounded(member: Member, request: Request) -> None:
-    """Raises InputError for a request that a budget cannot be kept with."""
-    if not money.is_free(member.price) and money.max_output_tokens(member.model, request) is None:
-        raise InputError(
-            f"a budget needs a bound on each answer, and {member.model.model} has none that is known",
-            "give one, e.g. --set 'models.0.params.max_tokens=2048'",
-        )
-
-
 def cost(member: Member, request: Request, body: str) -> int | None:
-    """What an answer cost in a batch (1e-9 USD): by its usage, else the bound; nothing for a text that was refused."""
-    said = read_answer(body)
-    if money.is_free(member.price) or body.startswith('{"plugdata_fault"'):
-        return 0
-    if said.prompt_tokens is None or said.completion_tokens is None:
-        return bound(member, request) or None
-    return money.cost(member.price, said.prompt_tokens, said.cached_tokens or 0, said.completion_tokens, batch=True)
+    """What an answer cost in a batch (1e-9 USD); nothing for a text that was refused."""
+    return 0 if body.startswith('{"plugdata_fault"') else pool.cost(member, request, read_answer(body), batch=True)
 
 
 def _text(body: Any) -> str:

@@ -15,13 +15,12 @@ from typing import IO
 
 from plugdata.calls import client
 from plugdata.calls.batch import notes
-from plugdata.calls.batch.collect import bound, check_bounded
 from plugdata.calls.batch.notes import GIVEN_UP, SUBMITTING, Item
 from plugdata.calls.batch.provider import URL, Provider, Remote
 from plugdata.calls.faults import CallFault
 from plugdata.calls.ledger import tables
 from plugdata.calls.ledger.store import Ledger
-from plugdata.calls.pool import Member
+from plugdata.calls.pool import Member, bound, check_bounded
 from plugdata.errors import CallError, EndpointError
 from plugdata.wire import Request
 
@@ -123,7 +122,7 @@ class Outbox:
                 key, request = wanted
                 if self._budget is not None:
                     check_bounded(self._member, request)
-                item = Item(key, request, bound(self._member, request), len(self._line(key, request)))
+                item = Item(key, request, bound(self._member, request, batch=True), len(self._line(key, request)))
                 self._put_back.append(item)
             item = self._put_back[0]
             if item.n_bytes > n_bytes and (taken or n_bytes < self._limits.n_bytes):
