@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from plugdata.calls import money
 from plugdata.errors import InputError
-from plugdata.recipe.models import Model, Price
+from plugdata.recipe import Model, Price
 from plugdata.wire import Message, Request
 
 DAY = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from plugdata.errors import InputError
-from plugdata.recipe.models import Model, Price, is_loopback
+from plugdata.recipe import Model, Price, is_loopback
 from plugdata.wire import Request
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from plugdata.errors import RecipeError
-from plugdata.recipe.models import Recipe, did_you_mean, is_loopback
+from plugdata.recipe.base import did_you_mean
+from plugdata.recipe.endpoints import is_loopback
+from plugdata.recipe.models import Recipe
 
 
 def load(path: Path, assignments: Sequence[str] = ()) -> Recipe:

@@ -1,47 +1,20 @@
 """What a user may ask for: the pydantic models of a recipe.
 
-Defaults stand here and nowhere else, and so do the limits of each value. Whether a source exists or a model answers
-is for the room that opens it.
+Defaults stand in these modules and nowhere else, and so do the limits of each value. Whether a source exists or a
+model answers is for the room that opens it.
 """
 
-import difflib
-import json
-from collections.abc import Sequence
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from plugdata import languages
-from plugdata.errors import LanguageError
+from plugdata.recipe.base import Code, Settings, did_you_mean
+from plugdata.recipe.curation import Dedup, Filter
+from plugdata.recipe.endpoints import Model
+from plugdata.recipe.translation import Screen, Translate
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Layout = Literal["plug", "mono"]
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """A trailing "; did you mean X?" for the nearest known word, or nothing."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _known(code: str) -> str:
-    try:
-        return languages.get(code).code
-    except LanguageError as error:
-        raise ValueError(f"{error}; {error.hint}") from None
-
-
-Code = Annotated[str, AfterValidator(_known)]
-"""A language of languages.toml."""
-
-
-class Settings(BaseModel):
-    """A block of a recipe: a key it does not know is an error, and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Source(Settings):
@@ -84,151 +57,6 @@ class Source(Settings):
     def label(self) -> str:
         """What `source` says of its rows: a declared name, the Hub id, or a file's stem; never a path."""
         return self.name or self.id or Path(str(self.path)).name.split(".")[0]
-
-
-class Limits(Settings):
-    """What an endpoint may be asked, at most; what its answers' headers say of stricter limits is heeded too."""
-
-    rpm: int | None = Field(None, ge=1, description="requests in any minute")
-    tpm: int | None = Field(None, ge=1, description="tokens in any minute, prompt and answer together")
-    rpd: int | None = Field(None, ge=1, description="requests in any 24 hours")
-    concurrency: int = Field(16, ge=1, le=1024, description="requests in flight")
-
-
-Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Price(Settings):
-    """USD for a million tokens."""
-
-    input: Usd
-    output: Usd
-    cached_input: Usd | None = Field(None, description="prompt tokens that the provider had cached; default: as input")
-    batch: Share = Field(0.5, description="share of the price that the batch API takes")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, where no key is needed and nothing is published."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-_OF_THE_SDK = ("extra_headers", "extra_query", "extra_body")
-"""`params` are the body of the request, which is stored and published: no place for a header with a key."""
-
-
-class Model(Settings):
-    """What answers: an OpenAI-compatible endpoint, or `local` (llama.cpp in process)."""
-
-    model: str = Field(description="the endpoint's model name, or `local`")
-    base_url: str | None = Field(None, description="default: OpenAI's, or OPENAI_BASE_URL")
-    api_key_env: str = Field("OPENAI_API_KEY", description="environment variable that holds the key")
-    served_as: str | None = Field(None, description="what answers, in ledger keys and on rows; default: `model`")
-    weights: str | None = Field(None, description="of `local`: small, medium, or a GGUF file")
-    params: dict[str, Any] = Field(
-        default_factory=lambda: {"temperature": 0}, description="passed to the endpoint as they are"
-    )
-    price: Literal["free"] | Price | None = Field(
-        None, description="free, or USD per million tokens; default: the price list, nothing on this machine"
-    )
-    weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="share of the rows, beside the other models")
-    limits: Limits = Limits()
-    timeout_s: float = Field(180, gt=0, description="a call without an answer by then is sent again")
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_url(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ValueError("is not an http(s) URL such as http://127.0.0.1:8000/v1")
-        return url
-
-    @field_validator("params")
-    @classmethod
-    def _can_be_sent(cls, params: dict[str, Any]) -> dict[str, Any]:
-        if ours := sorted(params.keys() & {"model", "messages", "stream", "n", *_OF_THE_SDK}):
-            raise ValueError(f"{ours[0]!r} is not a parameter to set here")
-        try:
-            json.dumps(params, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"cannot be sent as JSON: {error}") from None
-        return params
-
-    @model_validator(mode="after")
-    def _weights_are_local(self) -> Self:
-        if self.weights is not None and self.model != "local":
-            raise ValueError("`weights` needs `model: local`")
-        if self.model == "local" and self.base_url is not None:
-            raise ValueError("`model: local` runs in process and takes no `base_url`")
-        return self
-
-
-class Screen(Settings):
-    duplicates: Literal["exact", "near", "off"] = Field("exact", description="taken out before a call is paid")
-    near: Share = Field(0.8, description="Jaccard similarity from which `duplicates: near` takes a row out")
-
-
-class Translate(Settings):
-    protocol: Literal["tags", "plain"] = Field(
-        "tags", description="tags: a row's texts in one call; plain: one text a call, for weak models"
-    )
-    examples: int = Field(2, ge=0, le=2, description="worked examples sent as earlier turns")
-    repair: int = Field(2, ge=0, le=5, description="times a faulty answer is sent back with its fault named")
-    retries: int = Field(6, ge=0, description="tries after the first of a call that fails for a passing reason")
-    mode: Literal["online", "batch"] = Field("online", description="batch: half the price, within a day")
-
-
-class Lid(Settings):
-    min: Share = Field(0.5, description="p(lang) below which a field called another language drops the row")
-    model: str | None = Field(None, description="a fastText model file; default lid.176.ftz")
-
-
-class Script(Settings):
-    min: Share = Field(0.3, description="share of letters in the language's scripts, by weight")
-
-
-class Length(Settings):
-    min_chars: int = Field(1, ge=0, description="of instruction and response each")
-    max_chars: int = Field(20_000, ge=1)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.min_chars > self.max_chars:
-            raise ValueError(f"min_chars {self.min_chars} is above max_chars {self.max_chars}")
-        return self
-
-
-class Ratio(Settings):
-    band: tuple[float, float] | None = Field(
-        None, description="characters of the target per pivot character; default: the table of languages"
-    )
-    min_chars: int = Field(40, ge=0, description="a pivot text shorter than this is not judged")
-
-    @field_validator("band")
-    @classmethod
-    def _in_order(cls, band: tuple[float, float] | None) -> tuple[float, float] | None:
-        if band and not 0 <= band[0] < band[1]:
-            raise ValueError("is [floor, ceiling], the floor below the ceiling")
-        return band
-
-
-class Filter(Settings):
-    lid: Lid = Lid()
-    script: Script = Script()
-    length: Length = Length()
-    ratio: Ratio = Ratio()
-
-
-class Dedup(Settings):
-    near: Share | None = Field(0.8, description="Jaccard similarity of near-duplicates; null: exact ones only")
 
 
 class Split(Settings):

@@ -1,0 +1,35 @@
+"""What every block of a recipe is made of. Knows no block."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from plugdata import languages
+from plugdata.errors import LanguageError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """A trailing "; did you mean X?" for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _known(code: str) -> str:
+    try:
+        return languages.get(code).code
+    except LanguageError as error:
+        raise ValueError(f"{error}; {error.hint}") from None
+
+
+Code = Annotated[str, AfterValidator(_known)]
+"""A language of languages.toml."""
+
+
+class Settings(BaseModel):
+    """A block of a recipe: a key it does not know is an error, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
