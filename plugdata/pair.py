@@ -39,10 +39,10 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from plugdata import languages
-from plugdata.errors import LanguageError
+from plugdata.errors import ContractError, LanguageError
 from plugdata.rows import PAIR, TRANSLATE, Reason, Status, conform, take_out
 
-VERSION = 1  # of `apply`
+VERSION = 2  # of `apply`
 
 # What counts as white space at an edge: the characters of str.isspace(). Spelt out because Polars' own notion
 # lacks U+001C to U+001F, and Python and Polars must strip alike.
@@ -51,7 +51,7 @@ SPACE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
-LayoutName = Literal["plug", "mono"]
+LayoutName = Literal["plug", "mono", "prompt"]
 
 
 class Parts(NamedTuple):
@@ -76,8 +76,8 @@ class Layout:
     """A way to write a pair. The user turn is always the target instruction. A changed layout is a new template."""
 
     template: str
-    system: str
-    parts: tuple[Part, ...]
+    system: str  # "": no system turn
+    parts: tuple[Part, ...]  # none: no assistant turn
 
 
 LAYOUTS: dict[LayoutName, Layout] = {
@@ -95,11 +95,12 @@ LAYOUTS: dict[LayoutName, Layout] = {
         "Please respond to the following user message in {Target}.",
         (Part("response", "target", None),),
     ),
-}  # system lines, order of the parts and response labels: the code released with PLUG (arXiv 2311.08711)
+    "prompt": Layout("prompt-v1", "", ()),  # of rows without responses: a benchmark's questions (issue 4)
+}  # plug, mono: system lines, order of the parts, response labels: the code released with PLUG (arXiv 2311.08711)
 
 
 def system_line(layout: LayoutName, pivot: str, target: str) -> str:
-    """The system message, with both languages by their English names."""
+    """The system message, with both languages by their English names; "" where the layout has none."""
     _check(pivot, target)
     return LAYOUTS[layout].system.format(Pivot=languages.get(pivot).name, Target=languages.get(target).name)
 
@@ -111,18 +112,20 @@ def labels(layout: LayoutName, pivot: str, target: str) -> tuple[str, ...]:
 
 
 def render(parts: Parts, layout: LayoutName, pivot: str, target: str) -> str:
-    """The assistant text: each part below its label, a blank line between parts; a bare text for `mono`."""
+    """The assistant text: each part below its label, a blank line between parts; for `mono` bare, for `prompt` ""."""
     _check(pivot, target)
     texts = [getattr(parts, part.field).strip(SPACE) for part in LAYOUTS[layout].parts]
     above = _labels(layout, pivot, target)
-    return "\n\n".join(f"{label}\n{text}" for label, text in zip(above, texts, strict=True)) if above else texts[0]
+    if not above:
+        return "".join(texts)
+    return "\n\n".join(f"{label}\n{text}" for label, text in zip(above, texts, strict=True))
 
 
 def extract(text: str, layout: LayoutName, pivot: str, target: str) -> Parts | None:
     """The parts of an assistant text, edges stripped, or None if a label is missing, doubled or out of order."""
     _check(pivot, target)
     expected = _labels(layout, pivot, target)
-    texts = [text]
+    texts = [text] if LAYOUTS[layout].parts else []
     if expected:
         _, *pieces = re.split(_label_line(expected), text)
         if tuple(pieces[0::2]) != expected:
@@ -133,12 +136,15 @@ def extract(text: str, layout: LayoutName, pivot: str, target: str) -> Parts | N
 
 
 def messages(instruction: str, parts: Parts, layout: LayoutName, pivot: str, target: str) -> list[dict[str, str]]:
-    """System, user (the target instruction) and assistant turn, each `{"role": …, "content": …}`."""
-    return [
-        {"role": "system", "content": system_line(layout, pivot, target)},
-        {"role": "user", "content": instruction.strip(SPACE)},
-        {"role": "assistant", "content": render(parts, layout, pivot, target)},
-    ]
+    """The system, user (the target instruction) and assistant turn, each `{"role": …, "content": …}`.
+
+    A layout without parts has the user's turn alone.
+    """
+    user = {"role": "user", "content": instruction.strip(SPACE)}
+    if not LAYOUTS[layout].parts:
+        return [user]
+    system = {"role": "system", "content": system_line(layout, pivot, target)}
+    return [system, user, {"role": "assistant", "content": render(parts, layout, pivot, target)}]
 
 
 def layouts_json(layouts: Iterable[LayoutName], pivot: str, targets: Iterable[str]) -> dict[str, Any]:
@@ -146,6 +152,7 @@ def layouts_json(layouts: Iterable[LayoutName], pivot: str, targets: Iterable[st
 
     Template id → layout, pivot, parts (column names, in order), and by target language: system, labels (one per
     part; none = the text is the only part). A part goes from the end of its label, which opens a line, to the next.
+    A layout without parts has neither an assistant's turn nor, its line being "", a system's.
     """
     targets = list(targets)
     return {
@@ -170,26 +177,48 @@ def fold(instruction: str, input: str | None) -> str:
     return "\n\n".join(filter(None, (instruction.strip(SPACE), (input or "").strip(SPACE))))
 
 
-def apply(batch: pl.DataFrame, pivot: str) -> pl.DataFrame:
+def apply(batch: pl.DataFrame, pivot: str, pivots: pl.DataFrame | None = None) -> pl.DataFrame:
     """Rows of contract PAIR from rows of contract TRANSLATE: pivot and target texts folded, edges stripped.
 
-    Rows: all, same order. A kept one in which a line of any text starts with a label of any layout is quarantined
-    (label-collision; detail: column and label). Others keep their verdict and the texts they have.
+    `pivots`: the same rows translated into the pivot, where that is not the sources' language; a row whose translation
+    into it is not kept is quarantined. Rows: all, same order. A kept one in which a line of any text starts with a
+    label of any layout is quarantined (label-collision; detail: column and label). Others keep their verdict and the
+    texts they have. A row without a pivot response is a prompt alone: both its responses are null, so that nothing
+    measures them.
     Raises: ContractError for a missing column; LanguageError for a language that cannot be paired with the pivot.
     """
-    pairs = conform(batch, TRANSLATE).select(
+    batch = conform(batch, TRANSLATE)
+    original = {"source_instruction": pl.lit(None, pl.String), "source_response": pl.lit(None, pl.String)}
+    if pivots is not None:
+        original = {f"source_{name}": pl.col(f"original_{name}") for name in ("instruction", "response")}
+        batch = _in_pivot(batch, conform(pivots, TRANSLATE))
+    pivot_response = pl.col("response").str.strip_chars(SPACE).replace("", None)
+    pairs = batch.select(
         *(name for name in PAIR if name in TRANSLATE and name not in ("instruction", "response")),
+        **original,
         pivot_lang=pl.lit(pivot),
         pivot_instruction=_fold("instruction", "input"),
-        pivot_response=pl.col("response").str.strip_chars(SPACE),
+        pivot_response=pivot_response,
         instruction=_fold("target_instruction", "target_input"),
-        response=pl.col("target_response").str.strip_chars(SPACE),
+        response=pl.when(pivot_response.is_not_null()).then(pl.col("target_response").str.strip_chars(SPACE)),
     )
     by_language = pairs.with_row_index("at").partition_by("lang", maintain_order=True)
     if not by_language:
         return conform(pairs, PAIR)
     checked = [_check_collisions(rows, pivot, rows["lang"][0]) for rows in by_language]
     return conform(pl.concat(checked).sort("at"), PAIR)
+
+
+def _in_pivot(batch: pl.DataFrame, pivots: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the pivot's translation in place of the source's texts, which become original_*, folded."""
+    if batch["id"].to_list() != pivots["id"].to_list():
+        raise ContractError("the rows in the pivot and in the target are not the same", "bring translate up again")
+    texts = [pivots[f"target_{name}"].alias(name) for name in ("instruction", "input", "response")]
+    original = batch.with_columns(
+        original_instruction=_fold("instruction", "input"), original_response=pl.col("response").str.strip_chars(SPACE)
+    ).with_columns(*texts, _lost=pivots["status"] != Status.KEPT, _why=pivots["reason"])
+    why = pl.format("into the pivot: {}", pl.col("_why").fill_null(""))
+    return take_out(original, "pair", Status.QUARANTINED, [(Reason.PIVOT, pl.col("_lost"), why)])
 
 
 def _check_collisions(rows: pl.DataFrame, pivot: str, target: str) -> pl.DataFrame:
@@ -241,5 +270,5 @@ def _check(pivot: str, target: str) -> None:
                 if other.startswith(label):
                     raise LanguageError(
                         f"{pivot!r} and {target!r} cannot be paired: the label {label!r} also opens {other!r}",
-                        "change one of them in languages.toml",
+                        "they share their labels, or one opens with the other's",
                     )

@@ -27,8 +27,8 @@ from plugdata.calls.pool import Ask, Member, advance, order
 from plugdata.corpus import Corpus
 from plugdata.recipe import Recipe
 from plugdata.review.plan import Outlook, Plan, Share, Spend
-from plugdata.translate.protocols import SEGMENTS
-from plugdata.translate.task import STAGE
+from plugdata.translate.ask import STAGE
+from plugdata.translate.protocols import PROTOCOLS, SEGMENTS
 from plugdata.wire import Answer, Result
 
 MAX_TOKENS_FACTOR = 2.0
@@ -66,10 +66,10 @@ class _Finished:
 
 def make(recipe: Recipe, translation: stages.Translation, ledger: Ledger | None, read: int, screened: int) -> Plan:
     """The plan of a recipe whose rows are screened. `ledger` None: there is none yet."""
-    together = recipe.translate.protocol == "tags"
+    together = PROTOCOLS[recipe.translate.protocol].together
     sums: dict[tuple[str, int], _Sum] = {}
-    finished = {lang: _Finished() for lang in recipe.languages}
-    for lang in recipe.languages:
+    finished = {lang: _Finished() for lang in recipe.asked}
+    for lang in recipe.asked:
         for row, tasks in translation.jobs([lang]):
             n_texts = 1 if together else sum(bool((row[name] or "").strip()) for name in SEGMENTS)
             answers: list[tuple[int, Answer]] = []
@@ -86,7 +86,7 @@ def make(recipe: Recipe, translation: stages.Translation, ledger: Ledger | None,
     estimators = [_taught(member, ledger) for member in translation.pool]
     shares = [
         _share(lang, at, recipe, translation.pool, sums.get((lang, at), _Sum()), finished[lang], estimators[at])
-        for lang in recipe.languages
+        for lang in recipe.asked
         for at in range(len(translation.pool))
     ]
     loads = [
@@ -106,14 +106,16 @@ def outlook(recipe: Recipe, corpus: Corpus) -> Outlook | None:
     """
     manifest = corpus.manifest()
     done = manifest.stages["source"].counts.rows if manifest else 0
-    n_rows = sum(frame.height for source in recipe.sources for frame in sources.read(source, Path(), lang=recipe.pivot))
+    n_rows = sum(
+        frame.height for source in recipe.sources for frame in sources.read(source, Path(), lang=recipe.read_lang)
+    )
     if not 0 < done < n_rows:
         return None
     translation = stages.Translation(corpus, recipe)
     pool, batch = translation.pool, recipe.translate.mode == "batch"
     calls, tokens, cost = [0] * len(pool), [0] * len(pool), 0
     with Ledger(stages.ledger_path(corpus, recipe), read_only=True) as ledger:
-        for row, tasks in translation.jobs(recipe.languages):
+        for row, tasks in translation.jobs(recipe.asked):
             answers: list[tuple[int, Answer]] = []
             advance(row, tasks, order(row["id"], pool), pool, ledger, answers)
             for at, said in answers:

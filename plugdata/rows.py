@@ -41,20 +41,43 @@ class Reason(StrEnum):
     DUPLICATE_EXACT = "duplicate-exact"  # [screen, dedup] equal after normalisation
     DUPLICATE_NEAR = "duplicate-near"  # [screen, dedup] Jaccard to the kept row at or above the threshold
     OTHER_SHARD = "other-shard"  # [screen] another machine's part of the rows
+    UNTRANSLATABLE = "untranslatable"  # [screen, translate] a task that loses its sense in translation
+    NO_TRANSLATION = "no-translation"  # [translate] the file of existing translations lacks it
     CALL_FAILED = "call-failed"  # [translate] transient errors outlasted the retries
     CONTENT_FILTER = "content-filter"  # [translate] the provider refused the text
     CONTEXT_LENGTH = "context-length"  # [translate] longer than the model's context
-    REFUSAL = "refusal"  # [translate] the model declined
+    REFUSAL = "refusal"  # [translate] the model declined, or speaks of itself where the source does not
     TRUNCATED = "truncated"  # [translate] cut short, or nothing says that the answer is whole
     LOOP = "loop"  # [translate] one thing said again and again
     BAD_TAGS = "bad-tags"  # [translate] a segment missing, doubled or out of order
     EMPTY_ANSWER = "empty-answer"  # [translate] a segment without text, or a tool call
     ECHO = "echo"  # [translate] the source came back
+    MARKS = "marks"  # [translate] a protected span lost, doubled or made up
+    ANSWERED = "answered"  # [translate] the instruction was followed, not translated
+    COPIED = "copied-example"  # [translate] a worked example of the prompt came back
+    GLOSSARY = "glossary"  # [translate] a term of the glossary is not rendered as it says
+    NO_MISTAKE = "no-mistake"  # [translate] the text to be corrected came back without its mistake
+    TOO_LONG = "too-long"  # [translate] longer than a call takes, and without a place to split it
+    PIVOT = "pivot"  # [pair] its translation into the pivot is not kept
     LABEL_COLLISION = "label-collision"  # [pair] a text holds a line that starts with one of the layout's labels
-    LID = "lid"  # [filter] language ID of a field
+    LID = "lid"  # [translate, filter] language ID of a field
     SCRIPT = "script"  # [filter] letters of another script
     LENGTH = "length"  # [filter] too short or too long
     RATIO = "ratio"  # [filter] target / pivot length out of band
+    NUMBERS = "numbers"  # [filter] numbers lost or invented
+    LISTS = "lists"  # [filter] list items lost or invented
+    TABLES = "tables"  # [filter] table rows or columns
+    HEADINGS = "headings"  # [filter] headings
+    FENCES = "fences"  # [filter] blocks of code
+    PARAGRAPHS = "paragraphs"  # [filter] paragraphs
+    VERSE = "verse"  # [filter] lines of verse
+    QUOTES = "quotes"  # [filter] brackets or quotation marks not closed
+    ENDS = "ends"  # [filter] breaks off in a sentence
+    LEFTOVER = "leftover"  # [filter] parts left in the pivot's language
+    CORRUPTION = "corruption"  # [filter] characters of a wrong encoding, words of two scripts
+    OPTIONS = "options"  # [filter] the response is none of the choices that the instruction offers
+    BACK_TRANSLATION = "back-translation"  # [quality] translated back, it is too unlike the pivot
+    JUDGE = "judge"  # [quality] a mark of the judge's is too low
 
 
 VERDICT: dict[str, pl.DataType] = {
@@ -86,6 +109,8 @@ SOURCE: dict[str, pl.DataType] = {
 SCREEN: dict[str, pl.DataType] = {
     **SOURCE,
     "kept_id": pl.String(),  # of a duplicate: the id of the row kept in its place
+    "task_class": pl.String(),  # a task that may lose its sense in translation, see translate/route.py; null = another
+    "policy": pl.String(),  # what the recipe says of its class
 }
 
 TRANSLATE: dict[str, pl.DataType] = {
@@ -97,6 +122,7 @@ TRANSLATE: dict[str, pl.DataType] = {
     "model": pl.String(),  # what answered (`served_as`)
     "prompt": pl.String(),  # template id of the prompt
     "n_calls": pl.Int32(),  # answers used, repairs included
+    "mended": pl.List(pl.String()),  # reasons of the faulty answers on the way, in order; [] = none
 }
 
 PAIR: dict[str, pl.DataType] = {
@@ -111,11 +137,31 @@ PAIR: dict[str, pl.DataType] = {
     "pivot_response": pl.String(),
     "instruction": pl.String(),
     "response": pl.String(),
+    "source_instruction": pl.String(),  # as read, folded; null where the pivot is the sources' language
+    "source_response": pl.String(),
+    "task_class": pl.String(),
+    "policy": pl.String(),
     "model": pl.String(),
     "prompt": pl.String(),
     "kept_id": pl.String(),
     **VERDICT,
 }
+
+AGREEMENTS = (
+    "numbers",
+    "lists",
+    "tables",
+    "headings",
+    "fences",
+    "paragraphs",
+    "verse",
+    "quotes",
+    "ends",
+    "leftover",
+    "corruption",
+)
+"""The soft checks of a field against the pivot's, a column each: 0 to 1, 1 = agrees, null = nothing to judge. What each
+measures is told by the function of its name in checks/."""
 
 MEASURE: dict[str, pl.DataType] = {
     **PAIR,
@@ -129,6 +175,8 @@ MEASURE: dict[str, pl.DataType] = {
     "n_chars_response": pl.Int64(),
     "ratio_instruction": pl.Float64(),  # target / pivot, characters; null = empty pivot
     "ratio_response": pl.Float64(),
+    **{f"{check}_{field}": pl.Float64() for check in AGREEMENTS for field in ("instruction", "response")},
+    "options": pl.Float64(),  # how far the response is what its instruction offers, as the pivot's is
 }
 
 FILTER = MEASURE
@@ -137,6 +185,18 @@ DEDUP: dict[str, pl.DataType] = {
     **FILTER,
     "cluster": pl.String(),  # id of the row kept in a group of duplicates; null = alone
     "jaccard": pl.Float64(),  # of a near-duplicate: true Jaccard similarity to that row
+}
+
+QUALITY: dict[str, pl.DataType] = {
+    **DEDUP,
+    "back_response": pl.String(),  # the response in the pivot again, for a person to read
+    "back_model": pl.String(),  # what translated back; without chrf_*: its answer could not be used
+    "chrf_instruction": pl.Float64(),  # chrF of the back-translation against the pivot, 0 to 100; null = not measured
+    "chrf_response": pl.Float64(),
+    "judge_accuracy": pl.Int32(),  # 1 to 5; null = not judged
+    "judge_fluency": pl.Int32(),
+    "judge_errors": pl.List(pl.String()),  # kinds of error; [] = none found
+    "judge_model": pl.String(),  # what judged; without marks: its answer could not be read
 }
 
 
@@ -148,6 +208,7 @@ CONTRACTS: dict[str, dict[str, pl.DataType]] = {
     "measure": MEASURE,
     "filter": FILTER,
     "dedup": DEDUP,
+    "quality": QUALITY,  # only where the recipe asks for estimates
 }
 """The columns of each stage's rows, in the order of the stages."""
 

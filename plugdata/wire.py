@@ -36,7 +36,9 @@ class Message:
 class Request:
     """One call. `params` are the sampling parameters and response format, sent as they are.
 
-    `prompt`, `stage` and `lang` are noted beside the answer and are not part of the key.
+    `prompt`, `stage` and `lang` are noted beside the answer and are not part of the key; nor are `tier` and `turn`,
+    which say who is asked: the models of a tier of the pool (calls/pool.py), beginning `turn` places after the row's
+    first one.
     """
 
     messages: tuple[Message, ...]
@@ -44,6 +46,8 @@ class Request:
     prompt: str = ""
     stage: str = ""
     lang: str = ""
+    tier: int = 0
+    turn: int = 0
 
     def body(self) -> dict[str, Any]:
         """The JSON body of the call, less the model's name."""

@@ -120,6 +120,40 @@ def test_a_corpus_of_given_translations_names_no_model() -> None:
     assert "no model was called" in text and "translated by a language model" not in text
 
 
+def test_given_translations_are_not_called_a_machines() -> None:
+    configs = [config("ko"), config("ar")]
+    arabic: dict[str, Any] = {"translations": [{"lang": "ar", "path": "ar.jsonl"}]}
+    found = [make(configs, **arabic), make(configs, facts={"models": [], "prompts": []}), make(configs)]
+    given = ["Translations into Arabic were given.", "The translations into Korean and Arabic were given", ""]
+    for text, words, by_machine, all_machine in zip(found, given, (1, 0, 1), (0, 0, 1), strict=True):
+        assert words in text
+        assert ("were translated by a machine" in text) == by_machine
+        assert ("annotations_creators" in metadata(text)) == ("were given:" not in text) == all_machine
+    changes = license_text(make_recipe(["ko", "ar"], **arabic), make_facts(), configs, "mit", [ALPACA]).splitlines()[-1]
+    assert changes.startswith("Changes: machine-translated into Korean, put beside given translations into Arabic, ")
+
+
+def test_a_pivot_that_is_itself_a_translation_is_no_original() -> None:
+    text = make(source_lang="es")
+    assert "each beside its English translation" in text and "The Spanish rows were translated" in text
+    assert "each beside its English original" in make()
+
+
+def test_a_card_of_prompts_says_that_there_are_no_responses_and_no_professional_at_work() -> None:
+    sample = SAMPLE._replace(pivot_response="", response="")
+    prompts = [dataclasses.replace(config(), layout="prompt")]
+    text = make(prompts, samples=[sample], translate={"fields": "instruction"}, publish={"repo": None})
+    assert "Machine-translated instructions, no responses; not a professional translation." in text
+    assert "machine-translation" in metadata(text)["tags"] and "instruction-tuning" not in metadata(text)["tags"]
+    assert "| `ko` (default) | Korean | `prompt` (`prompt-v1`) | – |" in text
+    assert "| `response` | string | null: there are no responses |" in text
+    assert "**Korean instruction**" in text and "**Korean response**" not in text
+    assert "# Prompts ko\n" in text and "trains a model" not in text and "monolingual baseline" not in text
+    given = make(prompts, samples=[sample], facts={"models": []})
+    assert "Instructions, no responses; their translations were given." in given
+    assert "achine-translated" not in given
+
+
 def test_names_and_rows_cannot_become_markup() -> None:
     evil = "x|y](http://a) <b>*z*\n# h"
     row = "<img src=x onerror=alert(1)>\n```\n~~~\n# Heading\n[link](http://a)\n---\n"
@@ -166,8 +200,8 @@ def test_long_texts_are_cut_in_the_card_only_and_marked() -> None:
 
 
 def test_license_names_the_licence_the_sources_and_what_was_changed() -> None:
-    text = license_text(make_recipe(["ko"]), [config()], "cc-by-nc-4.0", [ALPACA])
+    text = license_text(make_recipe(["ko"]), make_facts(), [config()], "cc-by-nc-4.0", [ALPACA])
     assert "https://creativecommons.org/licenses/by-nc/4.0/" in text
     assert "vicgalle/alpaca-gpt4: 900 rows" in text and "machine-translated into Korean" in text
-    per_row = license_text(make_recipe(["ko"]), [config()], "other", [ALPACA, Origin("mine", None, 1)])
+    per_row = license_text(make_recipe(["ko"]), make_facts(), [config()], "other", [ALPACA, Origin("mine", None, 1)])
     assert "column `license`" in per_row and "mine: 1 rows, licence unknown\n" in per_row

@@ -1,5 +1,6 @@
 """The commands as people type them: what they print, where, and with which exit code."""
 
+import dataclasses
 import io
 import json
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from plugdata import cli
+from plugdata import cli, languages
 from plugdata import recipe as recipes
 from plugdata.calls import retry
 from plugdata.corpus import Corpus
@@ -137,9 +138,9 @@ def test_what_is_asked_of_a_corpus_too_early_or_of_a_damaged_one(run: _Run, tmp_
     [
         (["translate", "absent.json", "c", "--to", "ko", "--model", "m"], 2, "absent.json", ""),
         (
-            ["translate", "alpaca.json", "c", "--to", "kor", "--model", "m"],
+            ["translate", "alpaca.json", "c", "--to", "koo", "--model", "m"],
             2,
-            "unknown language 'kor'",
+            "unknown language 'koo'",
             "did you mean 'ko'",
         ),
         (
@@ -252,13 +253,34 @@ def test_help_lists_the_commands_in_the_order_of_the_work_and_loads_nothing_heav
     commands, _, loaded = shown.partition("Commands:")[2].rstrip().rpartition("\n")
     assert loaded == "[]"
     assert [line.split()[0] for line in commands.splitlines() if line.startswith("  ") and line[2] != " "] == [
-        *("demo", "plan", "run", "translate", "pair", "filter", "dedup", "merge", "push"),
+        *("demo", "plan", "run", "translate", "pair", "filter", "dedup", "retry", "merge", "push"),
         *("status", "sample", "ledger", "languages", "schema"),
     ]
 
 
-def test_every_language_and_schema_can_be_listed(run: _Run) -> None:
-    assert "ko   Korean       한국어" in run("languages")[1].splitlines()
+def test_every_language_is_listed_in_columns_that_no_script_displaces(
+    run: _Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = [line.rstrip() for line in run("languages")[1].splitlines()]
+    assert re.fullmatch(r" ko +Korean +Hangul +한국어", next(line for line in lines if " ko " in line))
+    shown = [line for line in lines if re.match(" [a-z]{2}[ -]", line)]
+    assert [line.split()[0] for line in shown] == list(languages.table())
+    for line, language in zip(shown, languages.table().values(), strict=True):
+        before = line.removesuffix(language.endonym)
+        assert len(before) == lines[1].index("endonym") and before.isascii()
+        assert len(line) <= 100
+
+
+def test_a_language_as_json_has_every_field(run: _Run) -> None:
+    listed = [json.loads(line) for line in run("languages", "--json")[1].splitlines()]
+    mexican = next(language for language in listed if language["code"] == "es-MX")
+    assert len(listed) == len(languages.table())
+    assert mexican == json.loads(json.dumps(dataclasses.asdict(languages.get("es-MX"))))
+    assert (mexican["base"], mexican["informal"]) == ("es", "tú, plural ustedes")
+
+
+def test_every_schema_can_be_printed(run: _Run) -> None:
     assert json.loads(run("schema", "recipe")[1])["title"] == "plugdata recipe"
 
 

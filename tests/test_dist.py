@@ -237,6 +237,22 @@ def test_every_config_loads_with_datasets_norwegian_too(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dist", "rows"]
 
 
+def test_prompts_alone_are_published_as_one_user_turn_and_load(tmp_path: Path) -> None:
+    nothing = pl.lit(None, pl.String)
+    frame = dedup_rows("ko", 6).with_columns(pivot_response=nothing, response=nothing)
+    frame = frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("lid_response", "ratio_response"))
+    built = build(tmp_path, {"ko": frame}, translate={"fields": "instruction"}, layouts=["plug", "mono"])
+    assert built.rows == {"ko": {"train": 6}} == dist.check(tmp_path / "dist")
+    rows = pq.read_table(tmp_path / "dist/ko" / TRAIN).to_pylist()
+    assert list(rows[0]) == list(COLUMNS)
+    for row in rows:
+        assert row["messages"] == [{"role": "user", "content": row["instruction"]}]
+        assert row["response"] is row["pivot_response"] is row["lid_score"] is row["length_ratio"] is None
+        assert (row["layout"], row["template"]) == ("prompt", "prompt-v1")
+    assert json.loads((tmp_path / "dist/layouts.json").read_text())["prompt-v1"]["parts"] == []
+    assert "no responses; not a professional translation" in (tmp_path / "dist/README.md").read_text()
+
+
 def test_check_finds_a_count_that_the_card_does_not_say(tmp_path: Path) -> None:
     build(tmp_path, {"ko": dedup_rows("ko", 9)})
     path = tmp_path / "dist/ko" / TRAIN

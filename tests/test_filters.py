@@ -9,6 +9,7 @@ from polars.testing import assert_frame_equal
 
 from plugdata import recipe, rows
 from plugdata.checks import lid
+from plugdata.checks.corruption import corruption
 from plugdata.curate import filters
 from plugdata.recipe import Filter
 
@@ -172,4 +173,78 @@ def test_a_moved_threshold_changes_the_verdict_of_the_same_measurement() -> None
 
 def test_every_filter_has_its_own_reason() -> None:
     reasons = [of(recipe.Filter()).reason for of in filters.FILTERS]
-    assert reasons == ["lid", "script", "length", "ratio"]
+    assert reasons == ["lid", "script", "length", "ratio", *rows.AGREEMENTS, "options"]
+
+
+def test_soft_checks_measure_both_fields_against_the_pivot(model: lid.Model) -> None:
+    given = pair(
+        pivot_instruction="Is this true or false?\n\nThe bridge opened on 12 May 1953.",
+        pivot_response="True",
+        instruction="이것은 참인가요, 거짓인가요?\n\n다리는 1935년 5월 12일에 개통되었습니다",
+        response="참",
+    )
+    row = filters.measure(batch(given), model).row(0, named=True)
+    assert row["numbers_instruction"] == pytest.approx(1 / 2) and row["numbers_response"] is None
+    assert (row["paragraphs_instruction"], row["ends_instruction"]) == (1.0, 0.0)
+    assert (row["corruption_instruction"], row["corruption_response"], row["leftover_response"]) == (1.0, 1.0, 1.0)
+    assert row["options"] == 1.0
+
+
+def test_numbers_and_words_of_code_are_no_evidence(model: lid.Model) -> None:
+    code = "```\nfor number in range(4321): print(number and so on and so forth)\n```"
+    given = pair(pivot_response=f"{ENGLISH}\n{code}", response=KOREAN)
+    row = filters.measure(batch(given), model).row(0, named=True)
+    assert row["numbers_response"] is None and row["fences_response"] == 0.0
+    same = filters.measure(batch(given | {"response": f"{KOREAN}\n{code}"}), model).row(0, named=True)
+    assert (same["leftover_response"], same["fences_response"]) == (1.0, 1.0)
+
+
+def test_only_suspect_texts_are_asked_about_and_come_to_the_same(model: lid.Model) -> None:
+    texts = [KOREAN, "이 웹inar는 무료입니다.", "", "webinar", "e\u0301 \u0301", "un cafÃ©"]
+    measured_ = filters.measure(batch(*(pair(response=text) for text in texts)), model)
+    assert measured_["corruption_response"].to_list() == [corruption(ENGLISH, text) for text in texts]
+
+
+def test_a_prompt_alone_has_no_measurement_of_a_response(model: lid.Model) -> None:
+    done = filters.decide(filters.measure(batch(pair(pivot_response=None, response=None)), model), Filter())
+    row = done.row(0, named=True)
+    assert row["status"] == "kept"
+    assert all(row[name] is None for name in rows.MEASURE if name.endswith("_response") and name not in rows.PAIR)
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "reason", "detail"),
+    [
+        ({"numbers_response": 0.25}, {}, "numbers", "0.25 < 0.3 in response"),
+        ({"corruption_instruction": 0.98}, {}, "corruption", "0.98 < 0.99 in instruction"),
+        ({"leftover_response": 0.2}, {}, "leftover", "0.2 < 0.3 in response"),
+        ({"options": 0.2}, {}, "options", "0.2 < 0.25 of the response in the instruction"),
+        ({"ends_response": 0.0}, {"ends": {"min": 1}}, "ends", "0.0 < 1.0 in response"),
+        (
+            {"lists_instruction": 0.0, "lists_response": 0.5},
+            {"lists": {"min": 0.6}},
+            "lists",
+            "0.0 < 0.6 in instruction · 0.5 < 0.6 in response",
+        ),
+    ],
+)
+def test_a_soft_check_below_its_threshold_drops_the_row(
+    values: dict[str, Any], settings: dict[str, Any], reason: str, detail: str
+) -> None:
+    row = decide(measured(**values), Filter.model_validate(settings))
+    assert (row["status"], row["reasons"], row["detail"]) == ("dropped", [reason], detail)
+
+
+@pytest.mark.parametrize("check", [*rows.AGREEMENTS, "options"])
+def test_a_soft_check_without_a_threshold_drops_nothing(check: str) -> None:
+    columns = [name for name in rows.MEASURE if name == check or name.startswith(f"{check}_")]
+    assert columns
+    row = measured(**dict.fromkeys(columns, 0.0))
+    assert decide(row, Filter.model_validate({check: {"min": None}}))["status"] == "kept"
+    assert decide(row, Filter.model_validate({check: {"min": 0.1}}))["reason"] == check
+
+
+def test_a_kept_span_is_no_leftover() -> None:
+    row = measured(leftover_instruction=0.1)
+    assert decide(row)["reason"] == "leftover"
+    assert decide(row | {"policy": "keep-span"})["status"] == "kept"

@@ -53,6 +53,12 @@ def test_a_placeholder_is_dropped(instruction: str, response: str) -> None:
     assert verdict(instruction, response=response) == "placeholder"
 
 
+def test_of_prompts_alone_no_response_is_judged() -> None:
+    texts = frame(("Name a fruit.", "", ""), ("Name a fruit.", "", "N/A"), ("", "", ""), ("Name it.", "{input}", ""))
+    reasons = lint.apply(texts, responses=False)["reason"].to_list()
+    assert reasons == [None, None, "empty-instruction", "placeholder"]
+
+
 @pytest.mark.parametrize(
     ("instruction", "input", "response"),
     [

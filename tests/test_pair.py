@@ -75,7 +75,7 @@ def test_labels_are_the_pivots_two_and_the_targets_response() -> None:
 
 
 def test_template_ids_are_unique() -> None:
-    assert sorted(layout.template for layout in LAYOUTS.values()) == ["mono-v1", "plug-v1"]
+    assert sorted(layout.template for layout in LAYOUTS.values()) == ["mono-v1", "plug-v1", "prompt-v1"]
 
 
 # --- render and extract
@@ -104,8 +104,8 @@ def test_extract_gives_back_what_was_rendered_unless_a_line_starts_with_a_label(
 ) -> None:
     pivot, target = pair_of
     parts = Parts(pivot_instruction, pivot_response, response)
-    if layout == "mono":
-        parts = Parts("", "", response)
+    if layout != "plug":
+        parts = Parts("", "", response if layout == "mono" else "")
     assume(not any(opens_a_line(text, pair.labels(layout, pivot, target)) for text in parts))
     assert pair.extract(pair.render(parts, layout, pivot, target), layout, pivot, target) == parts
 
@@ -113,7 +113,7 @@ def test_extract_gives_back_what_was_rendered_unless_a_line_starts_with_a_label(
 @pytest.mark.parametrize("pivot", CODES)
 def test_every_pair_of_languages_renders_and_extracts(pivot: str) -> None:
     for target in CODES:
-        if target != pivot:
+        if languages.get(target).response_label != languages.get(pivot).response_label:
             text = pair.render(PARTS, "plug", pivot, target)
             assert pair.extract(text, "plug", pivot, target) == PARTS, target
 
@@ -178,6 +178,11 @@ def test_a_language_is_no_pair_with_itself(layout: LayoutName) -> None:
         pair.apply(frame(row(lang="ko")), "ko")
 
 
+def test_a_locale_is_no_pair_with_a_language_of_the_same_labels() -> None:
+    with pytest.raises(LanguageError, match="'pt-PT' and 'pt' cannot be paired"):
+        pair.labels("plug", "pt-PT", "pt")
+
+
 def test_unknown_language_is_named() -> None:
     with pytest.raises(LanguageError, match="unknown language 'xx'"):
         pair.labels("plug", "en", "xx")
@@ -197,6 +202,14 @@ def test_languages_whose_labels_clash_are_refused(clashing_labels: None) -> None
     pair._check.cache_clear()
     with pytest.raises(LanguageError, match="'no' and 'da' cannot be paired: the label 'Svar på norsk:'"):
         pair.labels("plug", "no", "da")
+
+
+def test_a_prompt_is_the_users_turn_alone() -> None:
+    nothing = Parts("Name a fruit.", "", "")
+    assert pair.messages(" 과일?\n", nothing, "prompt", "en", "ko") == [{"role": "user", "content": "과일?"}]
+    assert pair.layouts_json(["prompt"], "en", ["ko"]) == {
+        "prompt-v1": {"layout": "prompt", "pivot": "en", "parts": [], "languages": {"ko": {"system": "", "labels": []}}}
+    }
 
 
 # --- layouts.json
@@ -274,7 +287,7 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def test_rows_come_out_as_pairs() -> None:
-    pairs = pair.apply(frame(row()), "en")
+    pairs = pair.apply(frame(row(policy="keep-span")), "en")
     assert dict(pairs.schema) == PAIR
     assert pairs.row(0, named=True) == {
         "id": "b2:1",
@@ -284,12 +297,16 @@ def test_rows_come_out_as_pairs() -> None:
         "license": "cc0-1.0",
         "lang": "ko",
         "pivot_lang": "en",
+        "source_instruction": None,
+        "source_response": None,
+        "task_class": None,
         "pivot_instruction": "Sort these.\n\nb, a",
         "pivot_response": "a, b",
         "instruction": "정렬하세요.\n\n나, 가",
         "response": "가, 나",
         "model": "demo",
         "prompt": "translate-v1",
+        "policy": "keep-span",
         "kept_id": None,
         "status": "kept",
         "stage": None,
@@ -368,6 +385,13 @@ def test_row_that_is_not_kept_is_carried_with_the_texts_it_has() -> None:
     assert texts == ("Sort these.\n\nb, a", "English response: x", None, None)
 
 
+@pytest.mark.parametrize("nothing", ["", " \n", None])
+def test_a_row_without_responses_is_kept_with_null_for_both(nothing: str | None) -> None:
+    pairs = pair.apply(frame(row(response=nothing, target_response=nothing), row(target_response="\n")), "en")
+    assert pairs["status"].to_list() == ["kept", "kept"]
+    assert pairs.select("pivot_response", "response").rows() == [(None, None), ("a, b", "")]
+
+
 @given(languages_of_a_pair, *[hostile_text] * 6)
 def test_kept_rows_survive_every_layout_and_quarantined_ones_hold_a_label(
     pair_of: list[str],
@@ -385,9 +409,11 @@ def test_kept_rows_survive_every_layout_and_quarantined_ones_hold_a_label(
     assert out["pivot_instruction"] == pair.fold(instruction, input)
     assert out["instruction"] == pair.fold(to_instruction, to_input)
     fields = ("pivot_instruction", "pivot_response", "response")
-    collides = any(opens_a_line(out[f], pair.labels("plug", pivot, target)) for f in (*fields, "instruction"))
+    assert out["pivot_response"] == (response.strip(SPACE) or None)
+    assert out["response"] == (to_response.strip(SPACE) if out["pivot_response"] else None)
+    collides = any(opens_a_line(out[f] or "", pair.labels("plug", pivot, target)) for f in (*fields, "instruction"))
     assert out["status"] == ("quarantined" if collides else "kept")
     if not collides:
-        parts = Parts(*(out[field] for field in fields))
+        parts = Parts(*(out[field] or "" for field in fields))
         assert pair.extract(pair.render(parts, "plug", pivot, target), "plug", pivot, target) == parts
         assert pair.extract(pair.render(parts, "mono", pivot, target), "mono", pivot, target) == Parts("", "", parts[2])

@@ -42,7 +42,7 @@ def test_every_problem_is_told_at_once_with_its_line_and_the_nearest_word(tmp_pa
 corpus: corpora/x
 sources: [{path: a.json, colums: {response: output}}]
 langauges: [ko]
-languages: [no, kor]
+languages: [no, koo]
 filter:
   lid:
     min: 7

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plugdata import rows, sources
+from plugdata.errors import SourceError
 from plugdata.licenses import stricter
 from plugdata.recipe import Source
 
@@ -49,6 +50,35 @@ def test_the_format_is_told_from_the_columns(
     tmp_path: Path, record: dict[str, Any], texts: tuple[str, str, str]
 ) -> None:
     assert load(tmp_path, record).select("instruction", "input", "response").row(0) == texts
+
+
+@pytest.mark.parametrize(
+    ("record", "texts"),
+    [
+        ({"id": 7, "instruction": "I", "dataset": "helpful"}, ("I", "")),
+        ({"instruction": "I", "input": "C", "output": 5}, ("I", "C")),
+        ({"instruction": "I", "context": "C"}, ("I", "C")),
+        ({"messages": [SYSTEM, PAIR[0]]}, ("Hi", "")),
+        ({"messages": [PAIR[0], {"role": "tool", "content": "x"}]}, ("Hi", "")),
+        ({"instruction": "last", "output": "last", "history": [["I", "R"]]}, ("I", "")),
+        ({"prompt": {"text": "Hi", "role": "prompter", "replies": []}}, ("Hi", "")),
+    ],
+)
+def test_prompts_alone_are_read_with_or_without_responses(
+    tmp_path: Path, record: dict[str, Any], texts: tuple[str, str]
+) -> None:
+    write(tmp_path, "data.jsonl", record)
+    frame = pl.concat(sources.read(Source(path="data.jsonl", system="ignore"), tmp_path, responses=False))
+    assert frame.select("instruction", "input", "response", "status").row(0) == (*texts, "", "kept")
+    assert frame["id"][0] == rows.row_id(*texts, "")
+
+
+def test_prompts_alone_need_a_column_of_instructions(tmp_path: Path) -> None:
+    write(tmp_path, "data.jsonl", {"question": "I", "topic": "x"})
+    with pytest.raises(SourceError, match=r"did you mean columns: \{instruction: question\}\?"):
+        list(sources.read(Source(path="data.jsonl"), tmp_path, responses=False))
+    with pytest.raises(SourceError, match="no format is known"):
+        load(tmp_path, {"id": 7, "instruction": "I", "dataset": "helpful"})
 
 
 def test_a_mapping_wins_over_detection_and_leaves_the_rest_to_it(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_plan_and_a_ledger_fit_into_a_terminal_of_80_columns() -> None:
         archive.Use(
             "gpt-4o-mini-2024-07-18",
             "translate",
-            "translate-tags-v1",
+            "translate-tags-v2",
             "ko",
             archive.Sum(61_234, 0, 21_141_715, 0, 8_437_590, 87_400_000_000, 61_234, 9e4, "2026-01-30", "2026-02-02"),
         )

@@ -51,8 +51,8 @@ def _requests(task: Task[Outcome], *said: str | Answer) -> list[Request]:
     return _run(task, ROW, *said)[0]
 
 
-def _task(protocol: Any = "tags", repair: int = 2, **params: Any) -> Task[Outcome]:
-    return translator(EN, KO, Translate(protocol=protocol, repair=repair), params)
+def _task(protocol: Any = "tags", repair: int = 2, mask: bool = True, **params: Any) -> Task[Outcome]:
+    return translator(EN, KO, Translate(protocol=protocol, repair=repair, mask=mask), params)
 
 
 def _tagged(texts: Mapping[str, str]) -> str:
@@ -110,12 +110,12 @@ def test_a_request_depends_on_row_and_settings_alone() -> None:
 
 def test_a_text_that_holds_our_tags_gets_tags_of_its_own() -> None:
     row = {**ROW, "instruction": "What does <instruction>x</instruction> mean in XML?"}
-    asked, _ = _run(translator(EN, KO, Translate(), {}), row)
+    asked, _ = _run(translator(EN, KO, Translate(mask=False), {}), row)
     last = asked[0].messages[-1].content
     assert last.count("<instruction>") == 1
     suffix = last.partition(">")[0].removeprefix("<instruction")
     texts = {name: f"<{name}{suffix}>{text}</{name}{suffix}>" for name, text in KOREAN.items()}
-    _, outcome = _run(translator(EN, KO, Translate(), {}), row, "\n".join(texts.values()))
+    _, outcome = _run(translator(EN, KO, Translate(mask=False), {}), row, "\n".join(texts.values()))
     assert outcome is not None
     assert outcome.reason is None
 
@@ -163,7 +163,7 @@ def test_a_faulty_answer_is_sent_back_once_with_its_fault_and_the_texts(name: st
         assert again.messages[:-2] == first.messages
         assert again.messages[-2].content == faulty.text
     assert (again.params, again.stage, again.lang) == (first.params, first.stage, first.lang)
-    assert (first.prompt, again.prompt) == ("translate-tags-v1", "repair-tags-v1")
+    assert (first.prompt, again.prompt) == ("translate-tags-v2", "repair-tags-v1")
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -180,7 +180,8 @@ def test_a_row_is_given_up_with_its_last_fault_when_repairs_end(name: str, repai
 def test_an_answer_that_is_mended_is_kept() -> None:
     asked, outcome = _run(_task(), ROW, FAULTS["tag lacking"][0], FAULTS["refusal"][0], GOOD)
     assert len(asked) == 3
-    assert outcome == Outcome({**KOREAN, "input": "\n 그녀는 기차를 타고 리스본에 갔다. "})
+    texts = {**KOREAN, "input": "\n 그녀는 기차를 타고 리스본에 갔다. "}
+    assert outcome == Outcome(texts, mended=(Reason.BAD_TAGS, Reason.REFUSAL))
 
 
 @pytest.mark.parametrize("protocol", ["tags", "plain"])
@@ -227,7 +228,8 @@ def test_more_room_counts_as_repair_and_stays_for_the_repairs_after_it() -> None
     asked = _requests(_task(max_tokens=64), CUT, FAULTS["tag lacking"][0])
     assert [request.params["max_tokens"] for request in asked] == [64, 128, 128]
     _, outcome = _run(_task(max_tokens=64), ROW, CUT, CUT, CUT)
-    assert outcome == Outcome({}, Reason.TRUNCATED, "finish_reason length; repairs tried: 2")
+    cut = (Reason.TRUNCATED,)
+    assert outcome == Outcome({}, cut, "finish_reason length; repairs tried: 2", cut * 2)
 
 
 def test_a_repair_that_is_cut_keeps_its_words_and_gets_more_room() -> None:
@@ -277,7 +279,7 @@ def test_in_protocol_plain_repairs_are_counted_by_row() -> None:
     assert len(asked) == 5
     assert outcome is not None
     assert (outcome.reason, outcome.detail) == (Reason.EMPTY_ANSWER, "response came back empty; repairs tried: 2")
-    assert outcome.texts == {"instruction": KOREAN["instruction"], "input": KOREAN["input"], "response": ""}
+    assert outcome.texts == {**KOREAN, "input": "\n 그녀는 기차를 타고 리스본에 갔다. ", "response": ""}
 
 
 @pytest.mark.parametrize("protocol", ["tags", "plain"])
@@ -290,14 +292,14 @@ def test_thinking_tags_of_the_source_are_not_taken_for_a_models_thinking(protoco
         Answer(text[match.end() :], "stop", thinking=match[0]) if match else Answer(text, "stop")
         for text, match in zip(said, begun, strict=True)
     ]
-    _, outcome = _run(_task(protocol), row, *answers)
+    _, outcome = _run(_task(protocol, mask=False), row, *answers)
     assert outcome == Outcome({**korean, "input": ""})
 
 
 def test_a_models_own_thinking_before_such_a_source_is_left_out() -> None:
     row = {"instruction": "What does </think> end?", "input": None, "response": "Thinking."}
     own = Answer("</think>는 무엇을 끝내나요?", "stop", thinking="<think>a question</think>")
-    _, outcome = _run(_task("plain"), row, own, "생각입니다.")
+    _, outcome = _run(_task("plain", mask=False), row, own, "생각입니다.")
     assert outcome is not None
     assert outcome.texts["instruction"] == own.text
 
@@ -331,7 +333,7 @@ def test_the_last_message_carries_each_text_once_and_roles_take_turns(
     row: dict[str, str | None], answers: Sequence[Answer], settings: tuple[Any, int, dict[str, Any]]
 ) -> None:
     protocol, repair, params = settings
-    asked, outcome = _run(_task(protocol, repair, **params), row, *answers)
+    asked, outcome = _run(_task(protocol, repair, mask=False, **params), row, *answers)
     texts = {name: text for name in SEGMENTS if (text := row[name])}
     assert outcome is not None
     assert len(asked) <= (1 if protocol == "tags" else len(texts)) + repair

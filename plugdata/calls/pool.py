@@ -3,6 +3,8 @@
 A row's order of members is drawn from its id, so that the first of the order gets its `weight` of the rows, and every
 run draws the same (weighted rendezvous hashing: adding a member moves just the rows it takes over). What the ledger
 holds from any member is taken before one is asked. Members that serve the same model are one to the ledger.
+
+Members of a higher tier are asked nothing but what a task wants of that tier: rows that came to nothing below.
 """
 
 import hashlib
@@ -28,6 +30,7 @@ class Member:
     model: Model
     served_as: str
     price: Price = FREE
+    tier: int = 0
 
 
 class Ask(NamedTuple):
@@ -74,10 +77,14 @@ def advance(
     while True:
         asks: list[Ask] = []
         said = [answer for _, answer in answers]
-        for at in places:
-            step = tasks[at](row, said)
-            if isinstance(step, Result):
-                return step
+        first = tasks[places[0]](row, said)
+        if isinstance(first, Result):
+            return first
+        tier = [at for at in places if pool[at].tier == first.tier]
+        turn = first.turn % len(tier)
+        for at in tier[turn:] + tier[:turn]:
+            step = first if at == places[0] else tasks[at](row, said)
+            assert isinstance(step, Request)  # tasks differ by their params alone
             key = step.key(pool[at].served_as)
             if ledger and (body := ledger.body(key)) is not None:
                 answers.append((at, read_answer(body)))

@@ -18,9 +18,15 @@ were Spanish to begin with; of the answers with 60 % of their sentences left in 
 MIN_WORDS = 4
 """Fewer words to translate than this are no evidence: headings, names and formulas rightly stay the same."""
 
+_FEW = 0.25
+"""Share of an answer's tokens that are the source's too, below which the search for runs is spared: as each shared run
+has three shared words, an echo has 0.4 or so. Tokens are what white space separates, points and all."""
+_TOKEN = 12
+"""Characters a token has at most, in the mean, where white space separates words at all."""
+
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _CAPITALS = "A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я"
-_WORD = re.compile(
+WORD = re.compile(
     f"[{_UNSPACED}]"  # Thai, Lao, Burmese, Khmer, kana, Han: each character counts as a word
     f"|(?<![^\\W_])[^\\W\\d_{_CAPITALS}{_UNSPACED}][^\\W\\d_{_UNSPACED}]+"
 )
@@ -32,8 +38,8 @@ def echo(source: str, answer: str) -> float:
 
     Words are those to translate: no names, numbers or single letters. An answer with fewer than three gives 0.
     """
-    runs = _runs(_WORD.findall(answer))
-    return len(runs & _runs(_WORD.findall(source))) / len(runs) if runs else 0.0
+    runs = _runs(WORD.findall(answer))
+    return len(runs & _runs(WORD.findall(source))) / len(runs) if runs else 0.0
 
 
 def is_echo(source: str, answer: str) -> bool:
@@ -41,10 +47,17 @@ def is_echo(source: str, answer: str) -> bool:
 
     Code, URLs, tags and LaTeX are no evidence, and neither is a source with hardly a word to translate.
     """
+    tokens, words = answer.split(), source.split()
+    if len(answer) < _TOKEN * len(tokens):
+        known = set(words)
+        if sum(token in known for token in tokens) < _FEW * len(tokens):
+            return False
+    elif len(source) < _TOKEN * len(words):
+        return False  # white space separates the source's words, and hardly any of the answer's
     if echo(source, answer) < ECHO_MIN:
         return False
     source, answer = prose_of(source), prose_of(answer)
-    return len(_WORD.findall(source)) >= MIN_WORDS and echo(source, answer) >= ECHO_MIN
+    return len(WORD.findall(source)) >= MIN_WORDS and echo(source, answer) >= ECHO_MIN
 
 
 def _runs(words: list[str]) -> set[tuple[str, ...]]:

@@ -20,7 +20,16 @@ from plugdata.errors import PlugdataError
 
 COMMANDS = (
     *(making.demo, making.plan, making.run, making.translate, making.pair, making.filter, making.dedup),
-    *(making.merge, making.push, looking.status, looking.sample, ledger, looking.languages, looking.schema),
+    *(
+        making.retry,
+        making.merge,
+        making.push,
+        looking.status,
+        looking.sample,
+        ledger,
+        looking.languages,
+        looking.schema,
+    ),
 )
 
 

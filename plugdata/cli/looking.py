@@ -23,7 +23,7 @@ def status(corpus: Path, as_json: bool) -> None:
         return
     out = console()
     if state.funnel.until:
-        out.print(screen.funnel(state.funnel))
+        out.print(screen.funnel(state.funnel), *screen.mending(state.mending), sep="\n")
     if state.progress:
         out.print(*screen.progress(state.progress, state.running), sep="\n")
     elif not state.funnel.until:
@@ -49,6 +49,7 @@ def sample(
     plugdata sample corpora/plug --lang ko --status dropped --reason lid
     """
     from plugdata.corpus import Corpus
+    from plugdata.languages import get as known
     from plugdata.review import screen, stats
     from plugdata.rows import Reason
 
@@ -56,7 +57,7 @@ def sample(
         raise click.BadParameter(f"{reason!r} is none of: {', '.join(Reason)}", param_hint="--reason")
     opened = Corpus.open(corpus)
     manifest = opened.manifest()
-    for code in [lang] if lang else stats.languages_of(manifest) if manifest else []:
+    for code in [known(lang).code] if lang else stats.languages_of(manifest) if manifest else []:
         found = stats.sample(opened, code, n, status=status, reason=reason, seed=seed)
         if as_json:
             click.echo(found.write_ndjson(), nl=False)
@@ -64,19 +65,30 @@ def sample(
             console().print(screen.sample(found.iter_rows(named=True)))
 
 
-@click.command()
+@click.command(short_help="The languages that plugdata knows.")
 @json_option
 def languages(as_json: bool) -> None:
-    """The languages that plugdata knows."""
+    """The languages that plugdata knows: what a recipe calls them, their scripts, what they call themselves.
+
+    --json gives every field, a language a line.
+    """
     from dataclasses import asdict
 
     from plugdata.languages import table
 
-    for language in table().values():
-        if as_json:
+    known = table().values()
+    if as_json:
+        for language in known:
             click.echo(json.dumps(asdict(language), ensure_ascii=False))
-        else:
-            click.echo(f"{language.code:4} {language.name:12} {language.endonym}")
+        return
+    from rich import box
+    from rich.table import Table
+
+    # The endonym last: what follows a word that runs from right to left, or that a terminal draws wider, is displaced.
+    shown = Table("code", "name", "scripts", "endonym", box=box.SIMPLE_HEAD, pad_edge=False)
+    for language in known:
+        shown.add_row(language.code, language.name, ", ".join(language.scripts), language.endonym)
+    console().print(shown)
 
 
 @click.command(short_help="JSON Schema of a recipe, of rows, of a manifest.")

@@ -100,8 +100,13 @@ def run(asked: "Recipe", limit: int | None, until: str, quiet: bool) -> None:
 @click.option("--split", help="Split of a Hub data set. Default: train.")
 @click.option("--config", help="Configuration of a Hub data set.")
 @click.option("--map", "columns", multiple=True, metavar="OURS=THEIRS", help="Column, e.g. response=output.")
+@click.option("--fields", type=click.Choice(["all", "instruction"]), help="instruction: prompts alone (a benchmark).")
 @click.option("--license", help="Licence of the source, e.g. cc-by-nc-4.0.")
-@click.option("--protocol", type=click.Choice(["tags", "plain"]), help="plain: one text a call, for weak models.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["tags", "json_schema", "plain", "plug-paper"]),
+    help="Default: tags. plain: one text a call, for weak models.",
+)
 @limit_option
 @model_options
 @money_options
@@ -132,6 +137,42 @@ def translate(
         pipeline.run(asked, until="translate", watch=watch)
 
 
+@click.command(short_help="Join pivot and target, from answers or from files.")
+@corpus_argument
+@click.option("--pivot", type=PATH, help="The originals of translations one already has.")
+@click.option("--target", type=PATH, help="The translations, in the same format.")
+@click.option("--to", help="Language of the translations. Default: the file's name, as in ko.json.")
+@click.option("--by", type=click.Choice(["auto", "id", "order"]), default="auto", help="How records are matched.")
+@set_option
+@quiet_option
+def pair(
+    corpus: Path,
+    pivot: Path | None,
+    target: Path | None,
+    to: str | None,
+    by: str,
+    assignments: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Join pivot and target of every translated row of CORPUS; or bring in translations that one already has.
+
+    \b
+    plugdata pair corpora/plug
+    plugdata pair --pivot en.json --target ko.json corpora/plug-ko
+    """
+    from plugdata import pipeline
+    from plugdata import recipe as recipes
+
+    if (pivot is None) != (target is None):
+        raise click.UsageError("--pivot and --target go together")
+    with funnel_of(corpus), watching(quiet) as watch:
+        if pivot and target:
+            asked = recipes.for_pairs(pivot, target, corpus, to, by, assignments)
+            pipeline.run(asked, until="pair", watch=watch)
+        else:
+            pipeline.run(recipe_of(corpus, assignments), first="pair", until="pair", watch=watch)
+
+
 def _stage_command(name: str, summary: str) -> click.Command:
     @click.command(name, help=summary)
     @corpus_argument
@@ -147,9 +188,47 @@ def _stage_command(name: str, summary: str) -> click.Command:
     return command
 
 
-pair = _stage_command("pair", "Join pivot and target of every translated row of CORPUS.")
 filter = _stage_command("filter", "Measure the pairs of CORPUS and apply the thresholds. No call is sent.")
 dedup = _stage_command("dedup", "Take duplicates out of CORPUS, in every language alike. No call is sent.")
+
+
+@click.command(short_help="Ask again for rows that came to nothing.")
+@corpus_argument
+@click.option("--reason", "reasons", multiple=True, required=True, metavar="R", help="E.g. echo; several may be given.")
+@click.option("--repair", type=click.IntRange(0, 5), default=2, show_default=True, help="Repairs for each row.")
+@model_options
+@money_options
+@set_option
+@quiet_option
+def retry(
+    corpus: Path,
+    reasons: tuple[str, ...],
+    repair: int,
+    budget: float | None,
+    ledger: Path | None,
+    assignments: tuple[str, ...],
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Ask again for the rows of CORPUS that were taken out for a reason: by the same model, with more repairs; or by
+    a stronger one from the beginning. All other rows stay as they are.
+
+    \b
+    plugdata retry corpora/plug --reason bad-tags --reason marks
+    plugdata retry corpora/plug --reason echo --model gpt-5
+    """
+    from plugdata import pipeline
+    from plugdata import recipe as recipes
+    from plugdata.rows import Reason
+
+    for reason in reasons:
+        if reason not in list(Reason):
+            raise click.BadParameter(f"{reason!r} is none of: {', '.join(Reason)}", param_hint="--reason")
+    recipe = recipe_of(corpus, assigned(assignments, budget=budget, ledger=ledger))
+    with funnel_of(corpus), watching(quiet) as watch:
+        pipeline.retry(
+            recipe, [Reason(reason) for reason in reasons], model=recipes.model(**flags), repair=repair, watch=watch
+        )
 
 
 @click.command(short_help="One corpus from parts made on several machines.")

@@ -53,8 +53,9 @@ def _print(path: Path, whole: "Recipe | None") -> None:
     from plugdata.review import plan, screen, stats
 
     corpus, out = Corpus(path), console()
-    funnel = stats.state(corpus).funnel
-    out.print(screen.funnel(funnel))
+    state = stats.state(corpus)
+    funnel = state.funnel
+    out.print(screen.funnel(funnel), *screen.mending(state.mending), sep="\n")
     if whole is None:
         return
     from plugdata import planning

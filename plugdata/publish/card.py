@@ -1,7 +1,7 @@
 """What a published corpus says of itself: README.md (the Hub's card: metadata and a page for people) and LICENSE.
 
-Owns every word of the two texts. Pure: facts in, text out, no clock, no files, no network. Must not know where rows
-lie, how Parquet is written or how a Hub is spoken to.
+Owns the two texts; the passages that depend on the kind of rows are wording.py's. Pure: facts in, text out, no clock,
+no files, no network. Must not know where rows lie, how Parquet is written or how a Hub is spoken to.
 
 Texts of rows and names from recipes stand in the card as they are, but inert: rows inside fences longer than any run
 of backticks in them, names with their Markdown escaped. A row is cut to a readable length in the card only.
@@ -16,32 +16,11 @@ from plugdata import languages, licenses
 from plugdata.pair import LAYOUTS
 from plugdata.publish import COLUMNS, Config, Facts, Origin, Sample
 from plugdata.publish.markdown import cut, fenced, inert, table
+from plugdata.publish.wording import CITATION, PAIRS, PROMPTS, Words, limits, summary
 from plugdata.recipe import Recipe
 from plugdata.rows import Status
 
 _SAMPLE = (600, 12)  # characters and lines of a row's text that the card shows
-
-_PLUG = """\
-PLUG (Pivot Language Guided Generation, [arXiv:2311.08711](https://arxiv.org/abs/2311.08711)) trains a model to answer
-in a language it serves badly by way of one it serves well. Given an instruction in the target language, the model
-first restates it in the pivot language, answers there, and then answers in the target language, all in one turn.
-Every row here holds all three texts, so the same rows also train the direct, monolingual baseline."""
-
-_LIMITS = """\
-- Instructions and responses were translated by a machine. No person has checked them; the filters above catch what
-  can be measured, not what merely reads wrong.
-- The texts describe the world of their source: its errors, its dates, its culture and its biases came along.
-- `lid_score` and `length_ratio` help to find doubtful rows; they do not measure quality."""
-
-_CITATION = """\
-@inproceedings{zhang-etal-2024-plug,
-  title     = {{PLUG}: Leveraging Pivot Language in Cross-Lingual Instruction Tuning},
-  author    = {Zhang, Zhihan and Lee, Dong-Ho and Fang, Yuwei and Yu, Wenhao and Jia, Mengzhao and Jiang, Meng and
-               Barbieri, Francesco},
-  booktitle = {Proceedings of the 62nd Annual Meeting of the Association for Computational Linguistics},
-  year      = {2024},
-  url       = {https://arxiv.org/abs/2311.08711}
-}"""
 
 
 def card(
@@ -54,15 +33,19 @@ def card(
 ) -> str:
     """README.md. The first config is the default one."""
     metadata = yaml.safe_dump(_metadata(recipe, facts, configs, license, origins), sort_keys=False, allow_unicode=True)
-    targets = _targets(configs)
+    targets, words = _targets(configs), _words(configs)
+    given = _given(recipe, facts, targets)
+    made = len(given) < len(targets)
+    beside = "original" if recipe.read_lang == recipe.pivot else "translation"
     n_rows = {lang: _n_rows([config for config in configs if config.lang == lang][:1]) for lang in targets}
     repo = recipe.publish.repo or "ORG/NAME"
     sections = [
-        f"# {inert(_title(recipe, targets))}",
-        f"Instructions and responses in {_names(targets)}, each beside its {_name(facts.pivot)} original: "
+        f"# {inert(_title(recipe, configs))}",
+        f"{words.texts} in {_names(targets)}, each beside its {_name(facts.pivot)} {beside}: "
         + ", ".join(f"{n:,} rows in {_name(lang)}" for lang, n in n_rows.items())
         + ".",
-        _PLUG,
+        *filter(None, [summary(words, made)]),
+        words.about,
         "## Use",
         f'```python\nfrom datasets import load_dataset\n\nrows = load_dataset("{repo}", "{configs[0].name}")\n'
         f'print(rows["{next(iter(configs[0].splits))}"][0]["messages"])\n```',
@@ -73,19 +56,20 @@ def card(
                     f"`{config.name}`" + (" (default)" if config is configs[0] else ""),
                     _name(config.lang),
                     f"`{config.layout}` (`{LAYOUTS[config.layout].template}`)",
-                    ", ".join(f"`{part.field}`" for part in LAYOUTS[config.layout].parts),
+                    ", ".join(f"`{part.field}`" for part in LAYOUTS[config.layout].parts) or "–",
                     " · ".join(f"{size.n_rows:,} {split}" for split, size in config.splits.items()),
                 ]
                 for config in configs
             ],
         ),
-        "`messages` is ready for any trainer that takes chat messages. To train the monolingual baseline on the same "
-        "rows, map the flat columns instead: `instruction` as the prompt, `response` as the answer. `layouts.json` "
-        "holds the system lines and the labels of each part, to build prompts and to take a model's answers apart.",
+        words.use,
         "## Columns",
-        table(["column", "type", "meaning"], [[f"`{n}`", _type(t), words] for n, (t, words) in COLUMNS.items()]),
+        table(
+            ["column", "type", "meaning"],
+            [[f"`{n}`", _type(t), words.meanings.get(n, meaning)] for n, (t, meaning) in COLUMNS.items()],
+        ),
         "## How it was made",
-        *_making(facts),
+        *_making(recipe, facts, given),
         "## What became of every row",
         *_funnel(facts, n_rows, recipe.parallel),
         "## Three rows",
@@ -93,16 +77,19 @@ def card(
         "## Licence and sources",
         *_terms(license, origins),
         "## Known limits",
-        _LIMITS,
+        limits(words, made, _names(given)),
         "## Citation",
-        f"The method:\n\n```bibtex\n{_CITATION}\n```",
+        f"{words.cited}:\n\n```bibtex\n{CITATION}\n```",
     ]
     return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def license_text(recipe: Recipe, configs: Sequence[Config], license: str, origins: Sequence[Origin]) -> str:
+def license_text(
+    recipe: Recipe, facts: Facts, configs: Sequence[Config], license: str, origins: Sequence[Origin]
+) -> str:
     """LICENSE: which licence, where its text is, whose rows these are and what was done to them."""
-    targets = _targets(configs)
+    given = _given(recipe, facts, _targets(configs))
+    made = [lang for lang in _targets(configs) if lang not in given]
     if license in licenses.LICENSES:
         known = licenses.LICENSES[license]
         head = f"{known.name} ({known.id})\n{known.url}"
@@ -110,13 +97,15 @@ def license_text(recipe: Recipe, configs: Sequence[Config], license: str, origin
         head = "Each row is under the licence of its source, given in the column `license`."
     else:
         head = f"{license}\nas declared by the publisher of this data set"
-    lines = [_title(recipe, targets), "", head, "", "It adapts rows of:"]
+    lines = [_title(recipe, configs), "", head, "", "It adapts rows of:"]
     lines += [
         f"- {origin.source}: {origin.n_rows:,} rows, {_license_name(origin.license)}"
         + (f"\n  https://huggingface.co/datasets/{origin.source}" if _on_hub(recipe, origin.source) else "")
         for origin in origins
     ]
-    lines += ["", f"Changes: machine-translated into {_names(targets)}, filtered, deduplicated, laid out as chat."]
+    changes = [f"machine-translated into {_names(made)}"] if made else []
+    changes += [f"put beside given translations into {_names(given)}"] if given else []
+    lines += ["", f"Changes: {', '.join(changes)}, filtered, deduplicated, laid out as chat."]
     return "\n".join(lines) + "\n"
 
 
@@ -130,13 +119,13 @@ def _metadata(
         "language": list(dict.fromkeys(code.split("-")[0] for code in codes)),
         **({"language_bcp47": regional} if regional else {}),
         **licenses.on_card(license),
-        "pretty_name": _title(recipe, _targets(configs)),
+        "pretty_name": _title(recipe, configs),
         "size_categories": [_size_category(_n_rows(configs))],
         "task_categories": ["text-generation"],
         **({"source_datasets": sources} if sources else {}),
         "multilinguality": ["translation"],
-        "annotations_creators": ["machine-generated"],
-        "tags": ["plug", "synthetic", "instruction-tuning"],
+        **({} if _given(recipe, facts, _targets(configs)) else {"annotations_creators": ["machine-generated"]}),
+        "tags": list(_words(configs).tags),
         "configs": [
             {
                 "config_name": config.name,
@@ -167,7 +156,7 @@ def _feature(name: str, dtype: str) -> dict[str, Any]:
     return {"name": name, "dtype": dtype}
 
 
-def _making(facts: Facts) -> list[str]:
+def _making(recipe: Recipe, facts: Facts, given: Sequence[str]) -> list[str]:
     if not facts.models:
         return [f"The translations were given; no model was called. Built by plugdata {inert(facts.version)}."]
     rows = [
@@ -183,8 +172,10 @@ def _making(facts: Facts) -> list[str]:
     ]
     prompts = ", ".join(f"`{inert(prompt)}`" for prompt in facts.prompts) or "none"
     return [
-        f"The {_name(facts.pivot)} rows were translated by a language model, then checked, filtered and deduplicated. "
-        "`recipe.yaml` says what was asked for, `manifest.json` what came of it.",
+        f"The {_name(recipe.read_lang)} rows were translated by a language model, then checked, filtered and "
+        "deduplicated. "
+        + (f"Translations into {_names(given)} were given. " if given else "")
+        + "`recipe.yaml` says what was asked for, `manifest.json` what came of it.",
         table(["model", "calls", "tokens in", "tokens out", "first answer", "last answer"], rows, numbers_from=1),
         f"Prompt templates: {prompts}. Built by plugdata {inert(facts.version)}.",
     ]
@@ -225,7 +216,8 @@ def _sample(sample: Sample, pivot: str) -> str:
         (f"{_name(pivot)} response", sample.pivot_response),
         (f"{target} response", sample.response),
     ]
-    return "\n\n".join(f"**{title}**\n\n{fenced(cut(text, *_SAMPLE))}" for title, text in blocks) + "\n\n---"
+    shown = [f"**{title}**\n\n{fenced(cut(text, *_SAMPLE))}" for title, text in blocks if text]
+    return "\n\n".join(shown) + "\n\n---"
 
 
 def _terms(license: str, origins: Sequence[Origin]) -> list[str]:
@@ -249,9 +241,19 @@ def _terms(license: str, origins: Sequence[Origin]) -> list[str]:
     ]
 
 
-def _title(recipe: Recipe, targets: Sequence[str]) -> str:
+def _title(recipe: Recipe, configs: Sequence[Config]) -> str:
     repo = recipe.publish.repo
-    return recipe.publish.title or (repo.partition("/")[2] if repo else f"PLUG {'-'.join(targets)}")
+    unnamed = f"{_words(configs).title} {'-'.join(_targets(configs))}"
+    return recipe.publish.title or (repo.partition("/")[2] if repo else unnamed)
+
+
+def _words(configs: Sequence[Config]) -> Words:
+    return PROMPTS if configs[0].layout == "prompt" else PAIRS
+
+
+def _given(recipe: Recipe, facts: Facts, targets: Sequence[str]) -> list[str]:
+    """The languages whose translations were not made here."""
+    return [lang for lang in targets if lang not in recipe.asked or not facts.models]
 
 
 def _targets(configs: Sequence[Config]) -> list[str]:

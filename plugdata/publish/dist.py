@@ -81,10 +81,10 @@ def build(dist: Path, rows: Mapping[str, Path], recipe: Recipe, facts: Facts) ->
         for lang, path in published.items():
             made, samples[lang] = shards.write(new, lang, path, common, recipe, N_SAMPLES)
             configs += made
-        layouts = pair.layouts_json(dict.fromkeys(recipe.layouts), facts.pivot, published)
+        layouts = pair.layouts_json(shards.layouts(recipe), facts.pivot, published)
         texts = {
             "README.md": card(recipe, facts, configs, license, origins, _spread(samples)),
-            "LICENSE": license_text(recipe, configs, license, origins),
+            "LICENSE": license_text(recipe, facts, configs, license, origins),
             "recipe.yaml": facts.recipe_text,
             "manifest.json": facts.manifest_text,
             "layouts.json": json.dumps(layouts, ensure_ascii=False, indent=2) + "\n",

@@ -44,13 +44,14 @@ def write(
     Rows: the kept ones of the Parquet file at `path`, and of those the ids in `common` (sorted) if that is given.
     Gives the configs, and the first rows as samples. Raises ContractError for rows out of order.
     """
-    layouts = list(dict.fromkeys(recipe.layouts))
-    names = {layout: lang if layout == layouts[0] else f"{lang}-{layout}" for layout in layouts}
+    of = layouts(recipe)
+    names = {layout: lang if layout == of[0] else f"{lang}-{layout}" for layout in of}
     files: dict[str, dict[str, _File]] = {name: {} for name in names.values()}
     samples: list[Sample] = []
     with ExitStack() as open_files:
         for frame in _batches(path, lang, common):
-            samples += [Sample(*row) for row in frame.select(Sample._fields).head(n_samples - len(samples)).iter_rows()]
+            shown = frame.select(pl.col(Sample._fields).fill_null("")).head(n_samples - len(samples))
+            samples += [Sample(*row) for row in shown.iter_rows()]
             splits = pl.Series([split(recipe, id) for id in frame["id"]], dtype=pl.String)
             for layout, name in names.items():
                 table = _table(frame, layout)
@@ -66,6 +67,11 @@ def write(
         Config(name, lang, layout, sizes[name], sum(file.path.stat().st_size for file in files[name].values()))
         for layout, name in names.items()
     ], samples
+
+
+def layouts(recipe: Recipe) -> tuple[pair.LayoutName, ...]:
+    """The layouts to publish, each once, the default one first; of instructions alone there is but one."""
+    return ("prompt",) if recipe.translate.fields == "instruction" else tuple(dict.fromkeys(recipe.layouts))
 
 
 def require(path: Path) -> None:

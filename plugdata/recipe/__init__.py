@@ -3,12 +3,15 @@
 from plugdata.recipe.base import did_you_mean
 from plugdata.recipe.curation import Dedup, Filter, Ratio
 from plugdata.recipe.endpoints import Limits, Model, Price, is_loopback
-from plugdata.recipe.file import dump, for_translation, load, packaged, public, resolve, with_model
+from plugdata.recipe.file import dump, load, packaged, public, resolve
+from plugdata.recipe.flags import for_pairs, for_translation, model, with_model
 from plugdata.recipe.models import Publish, Recipe, Source, Split
-from plugdata.recipe.translation import Screen, Translate
+from plugdata.recipe.translation import Again, Existing, Route, Screen, Translate
 
 __all__ = [
+    "Again",
     "Dedup",
+    "Existing",
     "Filter",
     "Limits",
     "Model",
@@ -16,15 +19,18 @@ __all__ = [
     "Publish",
     "Ratio",
     "Recipe",
+    "Route",
     "Screen",
     "Source",
     "Split",
     "Translate",
     "did_you_mean",
     "dump",
+    "for_pairs",
     "for_translation",
     "is_loopback",
     "load",
+    "model",
     "packaged",
     "public",
     "resolve",

@@ -33,7 +33,7 @@ def load(path: Path, assignments: Sequence[str] = ()) -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise RecipeError(str(path), [f"cannot be read: {reason}"], "name a recipe file (.yaml)") from None
-    recipe = resolve(_parse(text, str(path)), assignments, str(path), folder=path.parent)
+    recipe = resolve(parse(text, str(path)), assignments, str(path), folder=path.parent)
     if path.name == "recipe.yaml" and (path.parent / ".lock").exists():
         return recipe.model_copy(update={"corpus": path.parent})
     return recipe
@@ -44,7 +44,7 @@ def resolve(
 ) -> Recipe:
     """A validated Recipe from plain data; relative paths of sources, weights and models are taken from `folder`."""
     lines = asked.lines if isinstance(asked, _Lined) else {}
-    data = _plain(asked)
+    data = plain(asked)
     problems = [problem for text in assignments if (problem := _assign(data, text))]
     try:
         recipe = Recipe.model_validate(data)
@@ -88,7 +88,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _parse(text: str, where: str) -> _Lined:
+def parse(text: str, where: str) -> _Lined:
     try:
         data = yaml.load(text, _Loader)
         tree = yaml.compose(text, yaml.SafeLoader)
@@ -116,10 +116,10 @@ def _lines(node: yaml.Node | None, loc: tuple[int | str, ...]) -> Iterator[tuple
             yield from _lines(value, (*loc, index))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _assign(data: dict[str, Any], text: str) -> str | None:
@@ -216,76 +216,6 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     if recipe.ledger:
         update["ledger"] = (folder / recipe.ledger.expanduser()).resolve()
     return recipe.model_copy(update=update)
-
-
-def with_model(recipe: Recipe, **flags: Any) -> Recipe:
-    """The recipe with the command line's model options laid over its model; a new `model` starts from nothing.
-
-    `flags`: model, base_url, api_key_env, price, rpm, tpm, concurrency; None is not given. Of a recipe with several
-    models, `model` takes the place of all, and the other flags have none to go to (RecipeError).
-    """
-    limits = {key: flags.pop(key) for key in ("rpm", "tpm", "concurrency") if flags.get(key) is not None}
-    given = {key: value for key, value in flags.items() if value is not None}
-    if not given and not limits:
-        return recipe
-    if len(recipe.models) > 1 and "model" not in given:
-        flag = next(iter({**given, **limits})).replace("_", "-")
-        raise RecipeError(
-            "the model's options",
-            [f"--{flag} is for one model, and the recipe has {len(recipe.models)}"],
-            "set keys of each, e.g. --set models.0.limits.rpm=500, or give --model to ask just one",
-        )
-    declared = recipe.models[0].model_dump(exclude_unset=True) if recipe.models else {}
-    if given.get("model", declared.get("model")) != declared.get("model"):
-        declared = {}
-    model = {**declared, **given, "limits": {**declared.get("limits", {}), **limits}}
-    return resolve({**recipe.model_dump(exclude_unset=True), "models": [model]}, where="the model's options")
-
-
-def for_translation(
-    source: str, corpus: Path, to: str, assignments: Sequence[str] = (), *, columns: Sequence[str] = (), **flags: Any
-) -> Recipe:
-    """The recipe that `plugdata translate` asks for, laid over that of the corpus if there is one.
-
-    SOURCE is a path if it exists, looks like one or ends like a data file, else a Hub id. Languages are added to
-    those the corpus has. `flags`: pivot, split, config, license, protocol, limit and those of `with_model`; None is
-    not given.
-    """
-    given = {key: value for key, value in flags.items() if value is not None}
-    there = corpus / "recipe.yaml"
-    before = _plain(_parse(there.read_text("utf-8"), str(there))) if there.is_file() else {}
-    place = {"path": str(Path(source).expanduser().absolute())} if _is_path(source) else {"id": source}
-    origin: dict[str, Any] = next((s for s in before.get("sources", []) if place.items() <= s.items()), {})
-    origin = {**origin, **place, **{key: given[key] for key in ("split", "config", "license") if key in given}}
-    if columns:
-        origin["columns"] = dict(pair.partition("=")[::2] for pair in columns)
-    codes = [code.strip() for code in to.split(",")]
-    asked = {
-        **before,
-        "corpus": str(corpus),
-        "sources": [origin],
-        "languages": list(dict.fromkeys([*before.get("languages", []), *codes])),
-        "limit": given.get("limit"),
-    }
-    if "pivot" in given:
-        asked["pivot"] = given["pivot"]
-    if "protocol" in given:
-        asked["translate"] = {**before.get("translate", {}), "protocol": given["protocol"]}
-    ours = ("model", "base_url", "api_key_env", "price", "rpm", "tpm", "concurrency")
-    recipe = resolve(asked, assignments, where="plugdata translate")
-    return with_model(recipe, **{key: value for key, value in given.items() if key in ours})
-
-
-def _is_path(source: str) -> bool:
-    """Whether SOURCE is meant as a path: "data/nope.jsn" is one if there is a folder data/, "org/name" is a Hub id."""
-    path = Path(source).expanduser()
-    return (
-        path.exists()
-        or source.startswith((".", "/", "~"))
-        or source.count("/") != 1
-        or path.parent.is_dir()
-        or path.suffix in (".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".gz", ".zst")
-    )
 
 
 def packaged(name: str) -> Path:

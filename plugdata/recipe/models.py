@@ -12,7 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from plugdata.recipe.base import Code, Settings, did_you_mean
 from plugdata.recipe.curation import Dedup, Filter
 from plugdata.recipe.endpoints import Model
-from plugdata.recipe.translation import Screen, Translate
+from plugdata.recipe.quality import Quality
+from plugdata.recipe.translation import Existing, Screen, Translate
 
 Layout = Literal["plug", "mono"]
 
@@ -76,8 +77,12 @@ class Recipe(Settings):
     kind: Literal["plug"] = "plug"
     corpus: Path = Field(description="the corpus directory, relative to the working directory")
     sources: tuple[Source, ...] = Field(min_length=1)
-    pivot: Code = Field("en", description="the language of the sources, in which the model will think")
+    pivot: Code = Field("en", description="the language in which the model will think")
+    source_lang: Code | None = Field(
+        None, description="language of the sources; default: the pivot. Another one is translated into the pivot too"
+    )
     languages: tuple[Code, ...] = Field(min_length=1)
+    translations: tuple[Existing, ...] = Field((), description="translations one already has, a file for a language")
     models: tuple[Model, ...] = Field((), description="what translates: rows are shared out by `weight`")
     budget: float | None = Field(None, gt=0, allow_inf_nan=False, description="USD that the ledger may ever cost")
     ledger: Path | None = Field(None, description="a ledger shared with other corpora; default: the corpus's own")
@@ -87,6 +92,7 @@ class Recipe(Settings):
     translate: Translate = Translate()
     filter: Filter = Filter()
     dedup: Dedup = Dedup()
+    quality: Quality = Quality()
     layouts: tuple[Layout, ...] = Field(("plug",), min_length=1, description="the first is the default layout")
     parallel: bool = Field(False, description="publish only rows kept in every language")
     split: Split = Split()
@@ -96,8 +102,15 @@ class Recipe(Settings):
     def _languages_differ(self) -> Self:
         if self.pivot in self.languages:
             raise ValueError(f"the pivot {self.pivot!r} is also in `languages`")
+        if self.source_lang in self.languages:
+            raise ValueError(f"the language of the sources {self.source_lang!r} is also in `languages`")
         if doubled := sorted({code for code in self.languages if self.languages.count(code) > 1}):
             raise ValueError(f"{doubled[0]!r} stands twice in `languages`")
+        given = [existing.lang for existing in self.translations]
+        if strangers := sorted(set(given) - set(self.translated)):
+            raise ValueError(f"`translations` has {strangers[0]!r}, which is not in `languages`")
+        if len(set(given)) < len(given):
+            raise ValueError("`translations` has two files for a language")
         return self
 
     @field_validator("shard")
@@ -107,14 +120,37 @@ class Recipe(Settings):
             raise ValueError("is I/N, the I-th of N parts: I is at most N")
         return shard
 
+    @property
+    def last_stage(self) -> str:
+        """The stage whose rows are published."""
+        return "quality" if self.quality.back_translation or self.quality.judge else "dedup"
+
+    @property
+    def read_lang(self) -> str:
+        """The language of the sources."""
+        return self.source_lang or self.pivot
+
+    @property
+    def translated(self) -> tuple[str, ...]:
+        """The languages that the sources are translated into: the pivot too, where it is not the sources' own."""
+        return self.languages if self.read_lang == self.pivot else (self.pivot, *self.languages)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Those of them that a model is asked for."""
+        given = {existing.lang for existing in self.translations}
+        return tuple(lang for lang in self.translated if lang not in given)
+
     def asks_otherwise(self, other: "Recipe") -> str | None:
         """The first key by which two recipes have other rows, or ask other things of other models; None if none."""
-        for key in ("sources", "pivot", "languages", "limit", "screen"):
+        for key in ("sources", "pivot", "source_lang", "languages", "translations", "limit", "screen"):
             if getattr(self, key) != getattr(other, key):
                 return key
         how = {"mode", "retries"}
         if self.translate.model_dump(exclude=how) != other.translate.model_dump(exclude=how):
             return "translate"
+        if self.quality != other.quality:
+            return "quality"
         where = {"base_url", "api_key_env", "price", "limits", "timeout_s"}
         asked, others = ([model.model_dump(exclude=where) for model in one.models] for one in (self, other))
         return None if asked == others else "models"

@@ -9,13 +9,15 @@ from plugdata.review import screen, stats
 
 def closing(corpus: Corpus) -> Group:
     """A small corpus on one long screen."""
-    funnel = stats.state(corpus).funnel
+    state = stats.state(corpus)
+    funnel = state.funnel
     langs = list(funnel.until)
     out = [row for lang in langs for row in stats.taken_out(corpus, lang).iter_rows(named=True)]
     kept = [row for lang in langs for row in stats.sample(corpus, lang, 2, status="kept").iter_rows(named=True)]
     return Group(
         Text("What became of every row", "bold"),
         screen.funnel(funnel),
+        *screen.mending(state.mending),
         Text("Taken out", "bold"),
         screen.taken_out(out),
         Text("Kept, side by side", "bold"),

@@ -15,7 +15,7 @@ from rich.text import Text
 from plugdata import languages
 from plugdata.calls import money
 from plugdata.corpus import Progress
-from plugdata.review.stats import Funnel
+from plugdata.review.stats import Funnel, Mending
 from plugdata.rows import Status
 
 EXCERPT = 300
@@ -38,6 +38,18 @@ def funnel(funnel: Funnel) -> Table:
     table.add_row("", "kept", *(str(funnel.kept[lang]) for lang in langs), style="bold")
     table.add_row("", "", *(_share(funnel.kept[lang], funnel.rows[lang]) for lang in langs))
     return table
+
+
+def mending(by_lang: Mapping[str, Mending]) -> list[Text]:
+    """A line a language on what asking again bought, where it bought anything."""
+    return [
+        Text(
+            f"repair {lang}: {_share(found.at_once, found.rows)} of {found.rows} rows believed at once, "
+            f"{_share(found.kept, found.rows)} in the end, {found.calls / found.rows:.2f} calls a row"
+        )
+        for lang, found in by_lang.items()
+        if found.calls > found.rows
+    ]
 
 
 def taken_out(rows: Iterable[Mapping[str, Any]]) -> Table:

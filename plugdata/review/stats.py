@@ -35,12 +35,23 @@ class Funnel(NamedTuple):
     until: dict[str, str]
 
 
+class Mending(NamedTuple):
+    """What asking again bought in a language: rows asked for, believed at once, believed in the end; answers used."""
+
+    rows: int
+    at_once: int
+    kept: int
+    calls: int
+
+
 class State(NamedTuple):
-    """A corpus at this moment. `progress` is of the stage at work, or of the one a dead run was at."""
+    """A corpus at this moment. `progress` is of the stage at work, or of the one a dead run was at; `mending` of the
+    languages whose translation is finished and took a call."""
 
     funnel: Funnel
     progress: Progress | None
     running: bool
+    mending: dict[str, Mending]
 
     def as_json(self) -> dict[str, Any]:
         """What `plugdata status --json` prints."""
@@ -51,6 +62,7 @@ class State(NamedTuple):
             "kept": self.funnel.kept,
             "until": self.funnel.until,
             "taken_out": [line._asdict() for line in self.funnel.lines],
+            "repair": {lang: mending._asdict() for lang, mending in self.mending.items()},
         }
 
 
@@ -58,13 +70,35 @@ def state(corpus: Corpus) -> State:
     """The funnel of all finished stages, and what a run is at. Reads while another process writes."""
     manifest, progress = corpus.manifest(), corpus.progress()
     if manifest is None:
-        return State(Funnel({}, [], {}, {}), progress, corpus.is_locked())
-    return State(funnel(manifest, languages_of(manifest) or [ALL]), progress, corpus.is_locked())
+        return State(Funnel({}, [], {}, {}), progress, corpus.is_locked(), {})
+    langs = languages_of(manifest)
+    repair = {lang: found for lang in langs if (found := mending(corpus, lang)) is not None}
+    return State(funnel(manifest, langs or [ALL]), progress, corpus.is_locked(), repair)
+
+
+def mending(corpus: Corpus, lang: str) -> Mending | None:
+    """What repair bought in a language; None where no answer was used."""
+    path = corpus.part("translate", lang)
+    if not path.is_file():
+        return None
+    believed = pl.col("stage").is_null() | (pl.col("stage") != "translate")
+    asked = pl.scan_parquet(path).filter(pl.col("n_calls") > 0)
+    n, at_once, kept, calls = (
+        asked.select(
+            pl.len(),
+            (believed & (pl.col("mended").list.len() == 0)).sum().alias("at_once"),
+            believed.sum().alias("kept"),
+            pl.col("n_calls").sum(),
+        )
+        .collect(engine="streaming")
+        .row(0)
+    )
+    return Mending(n, at_once, kept, calls) if n else None
 
 
 def languages_of(manifest: Manifest) -> list[str]:
-    """The languages that have a finished stage of their own, in order."""
-    return sorted({key.partition("/")[2] for key in manifest.stages if "/" in key})
+    """The languages that have a finished stage of their own, in order; not the pivot, whose rows are half of theirs."""
+    return sorted({key.partition("/")[2] for key in manifest.stages if "/" in key} - {manifest.pivot})
 
 
 def stage_counts(manifest: Manifest, lang: str) -> dict[str, Counts]:

@@ -5,11 +5,11 @@ exactly one row, with the place where it was read and, if it is not used, why. M
 to translate into.
 """
 
-from plugdata.sources import lint
+from plugdata.sources import existing, lint
 from plugdata.sources.read import digest, read
 from plugdata.sources.twins import merge_twins, whole_groups
 
 VERSION = 1
 """Of what is read and how it is cleaned and merged: a change of rows is a new version."""
 
-__all__ = ["VERSION", "digest", "lint", "merge_twins", "read", "whole_groups"]
+__all__ = ["VERSION", "digest", "existing", "lint", "merge_twins", "read", "whole_groups"]

@@ -9,7 +9,7 @@ fit, the one that finds most of its columns is taken, the earlier of two equals:
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from plugdata.errors import SourceError
@@ -46,18 +46,22 @@ _SYNONYMS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """How a file's records are to be read: of which kind they are, and our field → their column."""
+    """How a file's records are to be read: of which kind they are, our field → their column, and what is wanted."""
 
     kind: Kind
     columns: Mapping[str, str] = field(default_factory=dict)
+    responses: bool = True  # False: prompts alone
 
 
 CONVERSATION = Shape("turns", {"messages": "messages", "source_id": "message_id", "license": "license"})
 """What oasst.py makes of a tree."""
 
 
-def detect(source: Source, where: str, head: Sequence[Mapping[str, object]]) -> Shape:
-    """The shape of a file from its first records. Raises SourceError naming the columns found and the nearest."""
+def detect(source: Source, where: str, head: Sequence[Mapping[str, object]], responses: bool = True) -> Shape:
+    """The shape of a file from its first records. Raises SourceError naming the columns found and the nearest.
+
+    responses: False for prompts alone, to which no column of responses need belong.
+    """
     found = list(dict.fromkeys(column for record in head for column in record))
     for ours, theirs in source.columns.items():
         if theirs not in found:
@@ -67,21 +71,22 @@ def detect(source: Source, where: str, head: Sequence[Mapping[str, object]]) -> 
     if source.format in ("auto", "oasst") and not source.columns:
         tree = _tree(found, head)
         if tree is not None:
-            return tree
+            return replace(tree, responses=responses)
+    needed = ("instruction", "messages", "response") if responses else ("instruction", "messages")
     fits = [
         (sum(column in found for column in columns.values()), columns)
         for columns in _candidates(source)
-        if all(column in found for ours, column in columns.items() if ours in ("instruction", "response", "messages"))
+        if all(column in found for ours, column in columns.items() if ours in needed)
     ]
     if not fits:
-        raise _unknown(source, where, found)
+        raise _unknown(source, where, found, responses)
     _, columns = max(fits, key=lambda fit: fit[0])
     optional = {
         ours: column
         for ours, names in _OPTIONAL.items()
         if (column := next((name for name in names if name in found), None))
     }
-    return Shape("turns" if "messages" in columns else "fields", {**optional, **columns})
+    return Shape("turns" if "messages" in columns else "fields", {**optional, **columns}, responses)
 
 
 def _tree(found: Sequence[str], head: Sequence[Mapping[str, object]]) -> Shape | None:
@@ -105,11 +110,13 @@ def _candidates(source: Source) -> list[dict[str, str]]:
     ]
 
 
-def _unknown(source: Source, where: str, found: Sequence[str]) -> SourceError:
+def _unknown(source: Source, where: str, found: Sequence[str], responses: bool) -> SourceError:
     instruction, response, turns = (source.columns.get(o) or _nearest(o, found) for o in _SYNONYMS)
     meant = ""
     if turns:
         meant = f"; did you mean columns: {{messages: {turns}}}?"
+    elif instruction and not responses:
+        meant = f"; did you mean columns: {{instruction: {instruction}}}?"
     elif instruction and response and instruction != response:
         meant = f"; did you mean columns: {{instruction: {instruction}, response: {response}}}?"
     what = "no format is known" if source.format == "auto" else f"not the format {source.format}"

@@ -81,10 +81,11 @@ _ON_THE_ADDRESS = (
 )
 
 
-def apply(batch: pl.DataFrame) -> pl.DataFrame:
+def apply(batch: pl.DataFrame, responses: bool = True) -> pl.DataFrame:
     """Drop (stage "screen") rows with an empty or placeholder text, and rows about media that are not there.
 
-    Needs: rows.SOURCE. Rows: all kept in place, same order; rows that are not kept are untouched.
+    Needs: rows.SOURCE. Rows: all kept in place, same order; rows that are not kept are untouched. responses: False
+    where prompts alone are wanted, of which no response is judged.
     """
     instruction, input, response = pl.col("instruction"), pl.col("input"), pl.col("response")
     pointed = pl.coalesce(
@@ -92,11 +93,13 @@ def apply(batch: pl.DataFrame) -> pl.DataFrame:
         pl.when(~_blank(input)).then(input.str.strip_chars()),
         pl.lit("an attachment"),
     )
-    placeholders = [(_no_task(), "instruction"), (_slot(input), "input"), (_no_answer(), "response")]
+    placeholders = [(_no_task(), "instruction"), (_slot(input), "input")]
+    if responses:
+        placeholders.append((_no_answer(), "response"))
     shown = pl.coalesce(pl.when(hit).then(pl.format(f"{name} is only {{}}", name)) for hit, name in placeholders)
     checks = [
         (Reason.EMPTY_INSTRUCTION, _blank(instruction), pl.lit("instruction has no text")),
-        (Reason.EMPTY_RESPONSE, _blank(response), pl.lit("response has no text")),
+        (Reason.EMPTY_RESPONSE, _blank(response) & responses, pl.lit("response has no text")),
         (Reason.PLACEHOLDER, pl.any_horizontal(hit for hit, _ in placeholders), shown),
         (Reason.NEEDS_MEDIA, _needs_media(), pl.format("asks about {}, which the row does not hold", pointed)),
     ]

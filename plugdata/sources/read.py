@@ -6,6 +6,7 @@ format, a record is stands in the modules beside this one.
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -17,23 +18,30 @@ from plugdata.recipe import Source
 from plugdata.sources import files, hub, oasst
 from plugdata.sources.formats import CONVERSATION, PEEK, Shape, detect
 from plugdata.sources.raw import Record
-from plugdata.sources.records import Row, to_row
+from plugdata.sources.records import Row, own_id, to_row
 
 _BATCH = 2_000
 """Rows in a frame: a conversation's raw record may be long, and only its first exchange is kept."""
 
 
 def read(
-    source: Source, folder: Path, *, ordinal: int = 0, limit: int | None = None, lang: str = "en"
+    source: Source,
+    folder: Path,
+    *,
+    ordinal: int = 0,
+    limit: int | None = None,
+    lang: str = "en",
+    responses: bool = True,
 ) -> Iterator[pl.DataFrame]:
     """Frames with the columns of rows.SOURCE, a row for each record, in source order.
 
     ordinal: that of the first row; every record gets one, bad ones too. limit: rows at most (`source.limit` bounds
     too). folder: what a relative path is relative to. lang: the language of the OASST trees to take, the pivot.
+    responses: False for prompts alone, with "" as response and an id of the rest, whatever else the source holds.
     Raises SourceError for a source that cannot be read, holds no record, or whose columns cannot be made out.
     """
     bounds = [bound for bound in (limit, source.limit) if bound is not None]
-    shaped = islice(_shaped(source, folder, lang), min(bounds, default=None))
+    shaped = islice(_shaped(source, folder, lang, responses), min(bounds, default=None))
     found = (to_row(record, shape, source, ordinal + n, n) for n, (record, shape) in enumerate(shaped))
     n_frames = 0
     while batch := list(islice(found, _BATCH)):
@@ -61,16 +69,27 @@ def digest(source: Source, folder: Path) -> str:
     return f"sha256:{hashlib.sha256(listing.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
-def _shaped(source: Source, folder: Path, lang: str) -> Iterator[tuple[Record, Shape]]:
+def has_ids(source: Source, folder: Path, lang: str = "en") -> bool:
+    """Whether the source gives its records ids of its own: each object among the first thousand records has one.
+
+    Raises SourceError as `read` does.
+    """
+    head = islice(_shaped(source, folder, lang, False), PEEK)
+    return all(own_id(record, shape) for record, shape in head if isinstance(record.value, dict))
+
+
+def _shaped(source: Source, folder: Path, lang: str, responses: bool) -> Iterator[tuple[Record, Shape]]:
     """Every record of the source with the shape to read it by. Each file of a folder may have its own."""
     if source.id:
-        yield from _with_shape(source, source.id, hub.records(source), lang)
+        yield from _with_shape(source, source.id, hub.records(source), lang, responses)
         return
     for file in files.listed(_path(source, folder)):
-        yield from _with_shape(source, file.name, files.records(file), lang)
+        yield from _with_shape(source, file.name, files.records(file), lang, responses)
 
 
-def _with_shape(source: Source, where: str, records: Iterator[Record], lang: str) -> Iterator[tuple[Record, Shape]]:
+def _with_shape(
+    source: Source, where: str, records: Iterator[Record], lang: str, responses: bool
+) -> Iterator[tuple[Record, Shape]]:
     head = list(islice(records, PEEK))
     if not head:
         return
@@ -80,12 +99,12 @@ def _with_shape(source: Source, where: str, records: Iterator[Record], lang: str
         raise SourceError(
             f"{where} holds no record that can be read; {head[0].place}: {fault}", "is it instruction data?"
         )
-    shape = detect(source, where, objects)
+    shape = detect(source, where, objects, responses)
     found: Iterable[Record] = chain(head, records)
     if shape.kind == "flat-tree":
-        found, shape = oasst.from_flat(found, lang), CONVERSATION
+        found, shape = oasst.from_flat(found, lang), replace(CONVERSATION, responses=responses)
     elif shape.kind == "nested-tree":
-        found, shape = oasst.from_nested(found, lang), CONVERSATION
+        found, shape = oasst.from_nested(found, lang), replace(CONVERSATION, responses=responses)
     for record in found:
         yield record, shape
 

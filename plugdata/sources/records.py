@@ -78,10 +78,18 @@ class _Bad(ValueError):
     """A record that is not what its format says, in words."""
 
 
+def own_id(record: Record, shape: Shape) -> str | None:
+    """The id that the source itself gives a record, if it gives one: text or a whole number."""
+    value = _field(record.value, shape, "source_id") if isinstance(record.value, dict) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() and not escaped(value) else None
+
+
 def to_row(record: Record, shape: Shape, source: Source, ordinal: int, index: int) -> Row:
     """The row of a record, whatever the record is. `index`: its number within the source."""
     value = record.value if isinstance(record.value, dict) else {}
-    source_id = _own_id(_field(value, shape, "source_id")) or str(index)
+    source_id = own_id(record, shape) or str(index)
     license = _license(source, _field(value, shape, "license"))
     faults: list[tuple[Reason, str]] = []
     try:
@@ -139,7 +147,9 @@ def _texts(record: Record, shape: Shape) -> Texts:
     value: dict[str, Any] = record.value
     columns = shape.columns
     system = _text(_field(value, shape, "system"), columns.get("system", ""))
-    texts = _exchange(value, columns["messages"]) if shape.kind == "turns" else _fields(value, shape)
+    texts = _exchange(value, shape) if shape.kind == "turns" else _fields(value, shape)
+    if not shape.responses:
+        texts = replace(texts, response="")
     return replace(texts, system="\n\n".join(part for part in (system, texts.system) if part.strip()))
 
 
@@ -150,7 +160,8 @@ def _fields(value: dict[str, Any], shape: Shape) -> Texts:
             raise _Bad(f"no {column!r}")
         return _text(value.get(column), column)
 
-    texts = Texts(text("instruction"), _cleared(text("input")) if "input" in shape.columns else "", text("response"))
+    input = _cleared(text("input")) if "input" in shape.columns else ""
+    texts = Texts(text("instruction"), input, text("response") if shape.responses else "")
     history = _parsed(_field(value, shape, "history"))
     if not history or not isinstance(history, list) or any(not isinstance(h, list) or len(h) != 2 for h in history):
         return texts
@@ -158,8 +169,9 @@ def _fields(value: dict[str, Any], shape: Shape) -> Texts:
     return Texts(_text(history[0][0], "history"), "", _text(history[0][1], "history"), n_turns=len(history) + 1)
 
 
-def _exchange(value: dict[str, Any], column: str) -> Texts:
-    """The system prompt and first exchange of a conversation."""
+def _exchange(value: dict[str, Any], shape: Shape) -> Texts:
+    """The system prompt and first exchange of a conversation; of prompts alone, its first turn."""
+    column = shape.columns["messages"]
     turns = _parsed(value.get(column))
     if not isinstance(turns, list):
         raise _Bad(f"{column} is {_kind(turns)}, not a list of turns" if column in value else f"no {column!r}")
@@ -168,7 +180,7 @@ def _exchange(value: dict[str, Any], column: str) -> Texts:
     system = "\n\n".join(filter(str.strip, (_said(turns[n], n) for n in range(start))))
     n_turns = sum(pair == ("user", "assistant") for pair in pairwise(roles))
     said = {"user": "", "assistant": ""}
-    for n, role in enumerate(said, start):
+    for n, role in enumerate(("user", "assistant") if shape.responses else ("user",), start):
         if n >= len(turns):
             what = f"the conversation ends before the {role}'s turn" if turns else f"{column} is empty"
             return Texts(said["user"], "", "", system, n_turns, what)
@@ -238,13 +250,6 @@ def _cleared(input: str) -> str:
 def _kind(value: object) -> str:
     names = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object", str: "text"}
     return "null" if value is None else names.get(type(value), f"of type {type(value).__name__}")
-
-
-def _own_id(value: object) -> str | None:
-    """A source's own id of a record, if it is one: text or a whole number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and value.strip() and not escaped(value) else None
 
 
 def _license(source: Source, own: object) -> str | None:

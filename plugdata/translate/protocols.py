@@ -1,16 +1,47 @@
 """How the texts of a row travel in a message, and back: the wire contract of DESIGN §3.
 
-`tags`: all texts of a row in one message, each in a tag of its name. `plain`: one text, nothing else. A parser
-accepts exactly what its renderer asks for; text outside the tags is ignored, since models like to add a word.
+    tags         all texts of a row in one message, each in a tag of its name
+    json_schema  the same as one JSON object, whose form the endpoint enforces (response_format)
+    plain        one text, nothing else
+    plug-paper   the form of PLUG's released script: instruction (input folded in) and response behind <|user|> and
+                 <|assistant|>, below a line in the target language
+
+A parser accepts exactly what its renderer asks for; text outside it is ignored, since models like to add a word.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from plugdata.rows import tagged_hash
 
 SEGMENTS = ("instruction", "input", "response")
 """The texts of a row, in the order they are sent."""
+
+Texts = Mapping[str, str]
+"""By segment name, in the order of SEGMENTS."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to send texts: its templates (prompts/), renderer and parser.
+
+    `system` and `repair` are template ids. `parse(answer, names, suffix)` gives the texts by name, or in words what is
+    wrong. `together`: a row's texts share a call. `examples`: whether worked ones are sent. `proves_its_end`: an answer
+    that parses is whole, whatever its finish_reason. `params(names)` goes with the request.
+    """
+
+    system: str
+    repair: str
+    render: Callable[[Texts, str], str]
+    parse: Callable[[str, tuple[str, ...], str], dict[str, str] | str]
+    together: bool = True
+    examples: bool = True
+    proves_its_end: bool = True
+    params: Callable[[tuple[str, ...]], Mapping[str, Any]] = lambda names: {}
+
 
 _ANY_TAG = re.compile(r"</?(?:instruction|input|response)(-[0-9a-f]{4})?>")
 
@@ -21,10 +52,11 @@ def tag_suffix(texts: Mapping[str, str]) -> str:
     A pure function of the texts, as every part of a request is.
     """
     taken = {match[1] or "" for text in texts.values() for match in _ANY_TAG.finditer(text)}
-    suffix, seed = "", tagged_hash(dict(texts))
-    while suffix in taken:
+    if "" not in taken:
+        return ""
+    seed = tagged_hash(tagged_hash(dict(texts)))
+    while (suffix := f"-{seed[-4:]}") in taken:
         seed = tagged_hash(seed)
-        suffix = f"-{seed[-4:]}"
     return suffix
 
 
@@ -52,6 +84,85 @@ def parse_tags(answer: str, names: tuple[str, ...], suffix: str) -> dict[str, st
             return f"{inside[0]} inside {start[0]}"
         texts[name] = answer[start.end() : end.start()].strip()
     return texts
+
+
+def render_json(texts: Texts, suffix: str) -> str:
+    """The texts as one JSON object."""
+    return json.dumps(dict(texts), ensure_ascii=False, indent=0)
+
+
+def parse_json(answer: str, names: tuple[str, ...], suffix: str) -> dict[str, str] | str:
+    """The text of each key, edges stripped; or, in words, why the answer is not the object asked for.
+
+    What stands around the object (a fence, a word) is ignored; the keys must be the ones asked for.
+    """
+    start, end = answer.find("{"), answer.rfind("}")
+    try:
+        found = json.loads(answer[start : end + 1], strict=False) if start >= 0 else None
+    except (ValueError, RecursionError) as error:
+        return f"not a JSON object: {error}"
+    if not isinstance(found, dict):
+        return "no JSON object in the answer"
+    if set(found) != set(names):
+        wrong = sorted(set(names) - set(found)) or sorted(set(found) - set(names))
+        return f"the key {wrong[0]!r} is {'missing' if wrong[0] in names else 'not one asked for'}"
+    if wrong := [name for name in names if not isinstance(found[name], str)]:
+        return f"the value of {wrong[0]!r} is not a text"
+    # half a surrogate, which JSON can spell, is no text
+    return {name: found[name].encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip() for name in names}
+
+
+def json_params(names: tuple[str, ...]) -> Mapping[str, Any]:
+    """The response_format that holds an answer to its keys."""
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in names},
+        "required": list(names),
+        "additionalProperties": False,
+    }
+    return {
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "translation", "strict": True, "schema": schema},
+        }
+    }
+
+
+PAPER_MARKERS = {"instruction": "<|user|>", "response": "<|assistant|>"}
+"""The special tokens of PLUG's script."""
+
+
+def render_paper(texts: Texts, suffix: str) -> str:
+    """Each text behind its marker, as PLUG's script joins them."""
+    return " \n\n".join(f"{PAPER_MARKERS[name]} {text}" for name, text in texts.items())
+
+
+def parse_paper(answer: str, names: tuple[str, ...], suffix: str) -> dict[str, str] | str:
+    """The text behind each marker, edges stripped. Each marker must stand once, and in order: the script took the
+    first of each and looked no further."""
+    expected = [PAPER_MARKERS[name] for name in names]
+    found = re.findall(r"<\|(?:user|assistant)\|>", answer)
+    if found != expected:
+        return f"markers lacking, doubled or out of order: {' '.join(found) or 'none'}"
+    pieces = re.split(r"<\|(?:user|assistant)\|>", answer)[1:]
+    return {name: piece.strip() for name, piece in zip(names, pieces, strict=True)}
+
+
+PROTOCOLS = {
+    "tags": Protocol("translate-tags-v2", "repair-tags-v1", render_tags, parse_tags),
+    "json_schema": Protocol("translate-json-v1", "repair-json-v1", render_json, parse_json, params=json_params),
+    "plain": Protocol(
+        "translate-plain-v2",
+        "repair-plain-v1",
+        lambda texts, suffix: next(iter(texts.values())),
+        lambda answer, names, suffix: {names[0]: answer.strip()},
+        together=False,
+        proves_its_end=False,
+    ),
+    "plug-paper": Protocol(
+        "plug-paper-v1", "repair-paper-v1", render_paper, parse_paper, examples=False, proves_its_end=False
+    ),
+}
 
 
 def edges(text: str) -> tuple[str, str, str]:

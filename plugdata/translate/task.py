@@ -1,162 +1,299 @@
 """The translation of one row as a state machine: `next(row, answers so far)` → the next request, or the outcome.
 
-Settings and languages are bound once (`translator`), so that what is asked depends on the row and its answers
-alone. Knows no endpoint and no ledger.
+Settings and languages are bound once (`translator`), so that what is asked depends on the row and its answers alone.
+Knows no endpoint and no ledger. It is written as a generator that yields requests and is sent answers; what a row sends
+stands in record.py, how in protocols.py and ask.py, what is believed in verify.py.
 
 An answer that is not believed is asked for again, up to `repair` times a row:
 
     cut short (length)      the same request with twice the room. The cut answer is not shown: it was on its way to
-                            being right. One that loops gets no more room
-    content filter,         never again: the text itself is at fault
-      context length
-    all else, tags          the answer as the assistant's turn, then a last user message that names the fault and
-                            carries each text once more (the wire contract). Where the answer has no text, or loops,
-                            that message stands in place of the first one instead: an empty turn is refused by some
-                            providers, two user turns in a row by some templates, and a loop that is shown goes on
-    all else, plain         the fault is named in the system message, for the last one holds nothing but the text. The
-                            answer is not shown: models that need this protocol would copy it
+                            being right. One that loops gets no more room. Where no room is left, or the text is
+                            longer than the model's context, the text is cut in two, which counts as no repair
+    content filter          never again: the text itself is at fault
+    all else                with the fault named, see ask.py
+
+A row that comes to nothing may be asked for again (`again`, written by `plugdata retry`): by the same model, with more
+repairs; or from the beginning by another one, whose requests are of a higher `tier` (calls/pool.py).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from plugdata import prompts
+from plugdata.checks import lid, mask
 from plugdata.languages import Language
-from plugdata.recipe import Translate
+from plugdata.pair import fold
+from plugdata.recipe import Route, Translate
 from plugdata.rows import Reason, Status
+from plugdata.translate import route as routes
 from plugdata.translate import verify
-from plugdata.translate.protocols import SEGMENTS, edges, parse_tags, render_tags, tag_suffix
-from plugdata.wire import LENGTH, THINKING_ENDS, Answer, Message, Request, Result, Task
+from plugdata.translate.ask import Asking, Turn
+from plugdata.translate.glossary import Glossary
+from plugdata.translate.protocols import SEGMENTS
+from plugdata.translate.record import Record, Unit, assembled, halves, joined, loads, record
+from plugdata.translate.route.asking import PROMPT
+from plugdata.wire import THINKING_ENDS, Answer, Message, Request, Result, Task
 
-STAGE = "translate"
-PROMPTS = {"tags": "translate-tags-v1", "plain": "translate-plain-v1"}
-"""The template of each protocol."""
-REPAIRS = {"tags": "repair-tags-v1", "plain": "repair-plain-v1"}
-"""The template by which each protocol names a fault."""
-
-_ROOM = ("max_tokens", "max_completion_tokens")
-"""The parameters that bound an answer. A request without either gets the first, which all servers that have a small
-default of their own know."""
+ROUTE_STAGE = "route"
+"""Of the questions which class a row is, whose answers serve all languages."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the translation of a row came to: texts by segment name, or the reason why there are none."""
+    """What the translation of a row came to: texts by segment name, or the reasons why they are not believed.
+
+    `mended`: the reason of each faulty answer on the way. `task_class`, `policy`: as a model named them (route: llm);
+    None where the rules or nobody did.
+    """
 
     texts: Mapping[str, str]
-    reason: Reason | None = None
+    reasons: tuple[Reason, ...] = ()
     detail: str | None = None
+    mended: tuple[Reason, ...] = ()
+    task_class: str | None = None
+    policy: str | None = None
+
+    @property
+    def reason(self) -> Reason | None:
+        """The first of the reasons."""
+        return self.reasons[0] if self.reasons else None
 
     @property
     def status(self) -> Status:
-        if self.reason is None:
-            return Status.KEPT
-        return Status.FAILED if self.reason is Reason.CALL_FAILED else Status.QUARANTINED
+        match self.reason:
+            case None:
+                return Status.KEPT
+            case Reason.CALL_FAILED:
+                return Status.FAILED
+            case Reason.UNTRANSLATABLE:
+                return Status.DROPPED
+            case _:
+                return Status.QUARANTINED
 
 
-@dataclass(frozen=True)
-class _Errand:
-    """Texts of a row that one answer translates: what is asked first, and how the answer's text is taken apart."""
-
-    texts: Mapping[str, str]
-    first: Request
-    read: Callable[[str], dict[str, str] | str]  # the segments, or in words what is wrong with the tags
+Steps = Generator[Request, Answer, Outcome]
 
 
-def translator(source: Language, target: Language, settings: Translate, params: Mapping[str, Any]) -> Task[Outcome]:
+class _Lost(Exception):
+    """A row comes to nothing: an answer is not believed, and is not asked for again."""
+
+    def __init__(self, faults: Sequence[verify.Fault], said: Mapping[Unit, str]) -> None:
+        self.faults = faults
+        self.said = said
+
+
+def translator(
+    source: Language,
+    target: Language,
+    settings: Translate,
+    params: Mapping[str, Any],
+    *,
+    route: Route | None = None,
+    model: Callable[[], lid.Model] | None = None,
+    glossary: Glossary | None = None,
+    again: Sequence[frozenset[str]] = (),
+) -> Task[Outcome]:
     """The task that translates a row's instruction, input and response from one language into another.
 
-    `params` are the model's sampling parameters. The row needs the columns instruction, input, response.
+    `params` are the model's sampling parameters. `model` gives what identifies languages, when it is
+    needed first; None: answers are not judged by theirs. `again`: for each model of `settings.again`, ids of rows that
+    it is asked for whatever came of them.
+    The row needs the columns instruction, input, response, and may have task_class and policy (rows.SCREEN).
     """
-    prompt = PROMPTS[settings.protocol]
-    tags = settings.protocol == "tags"
-    system = prompts.template(prompt).substitute(
-        source_name=source.name, target_name=target.name, target_code=target.code
-    )
-    shots = list(zip(prompts.examples(source.code), prompts.examples(target.code), strict=False))[: settings.examples]
-    worked = [(_sent(asked._asdict()), _sent(answered._asdict())) for asked, answered in shots]
+    asking = Asking(source, target, settings, params, glossary or Glossary())
+    asked = verify.Asked(source, target, model, asking.glossary, asking.example_texts)
 
-    def ask(turns: Sequence[tuple[str, str]], text: str) -> Request:
-        earlier = [
-            Message(role, said) for turn in turns for role, said in zip(("user", "assistant"), turn, strict=True)
-        ]
-        messages = (Message("system", system), *earlier, Message("user", text))
-        return Request(messages, params, prompt, STAGE, target.code)
-
-    def errands(texts: Mapping[str, str]) -> list[_Errand]:
-        if tags:
-            suffix = tag_suffix(texts)
-            first = ask([(render_tags(a, ""), render_tags(b, "")) for a, b in worked], render_tags(texts, suffix))
-            return [_Errand(texts, first, lambda said: parse_tags(said, tuple(texts), suffix))]
-        turns = [(a[name], b[name]) for a, b in worked for name in a]
-        return [_plain(name, text, ask(turns, text)) for name, text in texts.items()]
-
-    def judge(errand: _Errand, answer: Answer) -> tuple[dict[str, str], verify.Fault | None]:
-        """What an answer says, and why it is not believed."""
-        if fault := verify.whole(answer, errand.texts, proven=tags):
-            return {}, fault
-        said = errand.read(_text(answer, errand.texts))
-        if isinstance(said, str):
-            return {}, (Reason.BAD_TAGS, said)
-        return said, verify.segments(errand.texts, said)
-
-    def repair(first: Request, latest: Request, answer: Answer, fault: verify.Fault, nth: int) -> Request | None:
-        """The request to make in place of one whose answer is not believed, if there is any."""
-        reason, detail = fault
-        if reason in verify.FINAL:
-            return None
-        if answer.finish_reason == LENGTH:
-            return None if reason is Reason.LOOP else _with_more_room(latest, answer)
-        *before, last = first.messages
-        # no brackets: the last message holds each tag once
-        words = {"nth": nth, "fault": detail.translate({ord("<"): '"', ord(">"): '"'}), "target_name": target.name}
-        named = prompts.template(REPAIRS[settings.protocol]).substitute(words, record=last.content)
-        if not tags:
-            messages = (Message("system", f"{before[0].content}\n\n{named}"), *first.messages[1:])
-        elif reason is Reason.LOOP or not answer.text.strip():
-            messages = (*before, Message("user", named))
-        else:
-            messages = (*first.messages, Message("assistant", answer.text), Message("user", named))
-        return replace(latest, messages=messages, prompt=REPAIRS[settings.protocol])
+    latest: _Begun | None = None
 
     def next_step(row: Mapping[str, Any], answers: Sequence[Answer]) -> Request | Result[Outcome]:
-        texts = _sent(row)
-        come = iter(answers)
-        translated: dict[str, str] = {}
-        repairs = 0
-        for errand in errands(texts):
-            request, nth = errand.first, 1
-            while True:
-                if (answer := next(come, None)) is None:
-                    return request
-                said, fault = judge(errand, answer)
-                if fault is None:
-                    translated |= said
-                    break
-                again = repair(errand.first, request, answer, fault, nth) if repairs < settings.repair else None
-                if again is None:
-                    tried = f"; repairs tried: {repairs}" if repairs else ""
-                    return Result(Outcome({**translated, **said}, fault[0], fault[1] + tried))
-                request, nth, repairs = again, nth + 1, repairs + 1
-        return Result(Outcome({name: _edged(row[name] or "", translated.get(name, "")) for name in SEGMENTS}))
+        nonlocal latest
+        begun, latest = latest, None
+        try:
+            if begun is None or not begun.leads_to(row, answers):
+                steps = _steps(row, asking, asked, route or Route(), again)
+                begun = _Begun(row, steps, next(steps))
+            for answer in answers[len(begun.sent) :]:
+                begun.request = begun.steps.send(answer)
+                begun.sent.append(answer)
+        except StopIteration as end:
+            return Result(end.value)
+        latest = begun
+        return begun.request
 
     return next_step
 
 
-def _sent(texts: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of a row that have something to translate, edge white space off, in order."""
-    return {name: core for name in SEGMENTS if (core := edges(texts[name] or "")[1])}
+@dataclass
+class _Begun:
+    """The row that was stepped through last, where its steps stand: whoever asks for its next step with one answer
+    more, as a replay does, is spared the steps before it."""
+
+    row: Mapping[str, Any]
+    steps: Steps
+    request: Request
+    sent: list[Answer] = field(default_factory=list)
+
+    def leads_to(self, row: Mapping[str, Any], answers: Sequence[Answer]) -> bool:
+        """Whether these are the steps of a row after the first of some answers."""
+        same = all(sent is answer for sent, answer in zip(self.sent, answers, strict=False))
+        return self.row is row and len(self.sent) <= len(answers) and same
 
 
-def _edged(source: str, text: str) -> str:
-    """A translation with the source's edge white space put back."""
-    before, _, after = edges(source)
-    return before + text + after
+def _steps(
+    row: Mapping[str, Any], asking: Asking, asked: verify.Asked, route: Route, chosen: Sequence[frozenset[str]]
+) -> Steps:
+    """What a row asks: which class it is of, where that is for a model to say; its translation; and that once more."""
+    task_class, policy = row.get("task_class"), row.get("policy")
+    named: dict[str, Any] = {}
+    if route.by == "llm" and task_class is None:
+        system, user = routes.ask({name: row[name] or "" for name in SEGMENTS})
+        messages = (Message("system", system), Message("user", user))
+        said = routes.parse((yield Request(messages, asking.params, PROMPT, ROUTE_STAGE)).text)
+        if said in route.policies:
+            task_class, policy = said, route.policies[said]
+            named = {"task_class": task_class, "policy": policy}
+        if policy == "drop":
+            return Outcome({}, (Reason.UNTRANSLATABLE,), f"{task_class}: the model says so", **named)
+    settings = asking.settings
+    sent = _record(row, settings, task_class if policy == "keep-span" else None)
+    if sent.units is None:
+        return Outcome({}, (Reason.TOO_LONG,), f"no place to cut a text at {settings.split_chars} characters", **named)
+    attempt = _Attempt(sent, asking, asked, policy)
+    outcome = yield from attempt.run()
+    for tier, again in enumerate((again for again in settings.again if again.model), 1):
+        wanted = chosen[tier - 1] if chosen else frozenset()
+        if outcome.reason in again.reasons or row.get("id") in wanted:
+            attempt = _Attempt(sent, asking, asked, policy, tier, again.repair, attempt.mended)
+            outcome = yield from attempt.run()
+    return replace(outcome, **named) if named else outcome
 
 
-def _plain(name: str, text: str, first: Request) -> _Errand:
-    return _Errand({name: text}, first, lambda said: {name: said.strip()})
+def _record(row: Mapping[str, Any], settings: Translate, keep: str | None) -> Record:
+    instruction, input, response = ((row[name] or "") for name in SEGMENTS)
+    if settings.protocol == "plug-paper":
+        instruction, input = fold(instruction, input), ""
+    return record(
+        instruction,
+        input,
+        response if settings.fields == "all" else "",
+        masked=settings.mask,
+        comments=settings.comments,
+        split_chars=settings.split_chars,
+        keep=keep,
+    )
+
+
+class _Attempt:
+    """The translation of a record by the models of one tier: how far it is, and what it took."""
+
+    def __init__(
+        self,
+        sent: Record,
+        asking: Asking,
+        asked: verify.Asked,
+        policy: str | None,
+        tier: int = 0,
+        repair: int | None = None,
+        mended: Sequence[Reason] = (),
+    ) -> None:
+        self.sent = sent
+        self.settings = asking.settings
+        self.protocol = asking.protocol
+        self.prompt = asking.prompt(sent, policy)
+        self.asked = asked
+        self.is_mistaken = policy == "equivalent-error"
+        self.tier = tier
+        self.repair = repair
+        self.repairs = 0
+        self.mended = list(mended)
+
+    def run(self) -> Steps:
+        """The outcome of the record."""
+        translated: dict[Unit, str] = {}
+        before: Turn | None = None
+        parts = loads(self.sent.units or (), self.settings.split_chars, together=self.protocol.together)
+        try:
+            for units in parts:
+                said = yield from self.fulfil(units, before)
+                translated |= zip(units, said, strict=True)
+                before = Turn.of(units, said)
+            if len(parts) > 1 and (faults := self.whole(translated)):
+                raise _Lost(faults, {})
+        except _Lost as lost:
+            return self.outcome({**translated, **lost.said}, lost.faults)
+        return self.outcome(translated, ())
+
+    def outcome(self, translated: Mapping[Unit, str], faults: Sequence[verify.Fault]) -> Outcome:
+        tried = f"; repairs tried: {self.repairs}" if faults and self.repairs else ""
+        detail = " · ".join(told for _, told in faults) + tried if faults else None
+        texts = assembled(self.sent, translated) if translated or not faults else {}
+        return Outcome(texts, tuple(reason for reason, _ in faults), detail, tuple(self.mended))
+
+    def whole(self, translated: Mapping[Unit, str]) -> list[verify.Fault]:
+        """What is wrong with a row whose texts came in several answers, each of which is right by itself."""
+        texts = {name: "" for name in SEGMENTS}
+        said = dict(texts)
+        for unit, text in translated.items():
+            texts[unit.name] += unit.text
+            said[unit.name] += text
+        return verify.of_row(self.asked, texts, said, mistaken=self.is_mistaken)
+
+    def fulfil(self, units: Sequence[Unit], before: Turn | None) -> Generator[Request, Answer, list[str]]:
+        """The translations of some units, in order. Raises _Lost."""
+        texts = {unit.name: unit.text for unit in units}
+        first = self.prompt.first(texts, before, self.tier)
+        request, nth = first, 1
+        while True:
+            answer = yield request
+            said, faults = self.judge(texts, answer)
+            if not faults:
+                return [said[unit.name] for unit in units]
+            reason = faults[0][0]
+            again = None
+            if reason not in verify.FINAL and self.repairs < self.allowed(reason):
+                told = "; ".join(told for _, told in faults)
+                again = self.prompt.again(first, request, answer, reason, told, nth)
+            has_no_room = answer.finish_reason in verify.WANT_OF_ROOM and reason is not Reason.LOOP
+            if again is None and has_no_room and (smaller := halves(units)):
+                self.mended.append(reason)
+                return (yield from self.in_parts(units, smaller, before))
+            if again is None:
+                raise _Lost(faults, {unit: said[unit.name] for unit in units if unit.name in said})
+            self.mended.append(reason)
+            self.repairs += 1
+            turn = self.repairs if self.settings.repair_by == "next" else 0
+            request, nth = replace(again, turn=turn), nth + 1
+
+    def in_parts(
+        self, units: Sequence[Unit], smaller: Sequence[Sequence[Unit]], before: Turn | None
+    ) -> Generator[Request, Answer, list[str]]:
+        """The translations of some units, asked for in smaller parts."""
+        said: list[str] = []
+        for part in smaller:
+            if any(unit.has_words for unit in part):
+                said += yield from self.fulfil(part, before)
+                before = Turn.of(part, said[-len(part) :])
+            else:
+                said += [unit.text for unit in part]
+        return said if len(units) > 1 else [joined((unit for part in smaller for unit in part), said)]
+
+    def allowed(self, reason: Reason) -> int:
+        """Repairs that a record may take once this is its fault."""
+        if self.repair is not None:
+            return self.repair
+        more = (again.repair for again in self.settings.again if again.model is None and reason in again.reasons)
+        return self.settings.repair + sum(more)
+
+    def judge(self, texts: Mapping[str, str], answer: Answer) -> tuple[dict[str, str], list[verify.Fault]]:
+        """What an answer says, and why it is not believed."""
+        if fault := verify.whole(answer, texts, proven=self.protocol.proves_its_end):
+            return {}, [fault]
+        said = self.protocol.parse(_text(answer, texts), tuple(texts), self.prompt.suffix(texts))
+        if isinstance(said, str):
+            return {}, [verify.unparsed(self.asked, texts, answer.text, said)]
+        if self.sent.spans:
+            said = {name: mask.normalise(text) for name, text in said.items()}
+        return said, verify.faults(self.asked, texts, said, mistaken=self.is_mistaken)
 
 
 def _text(answer: Answer, texts: Mapping[str, str]) -> str:
@@ -165,11 +302,3 @@ def _text(answer: Answer, texts: Mapping[str, str]) -> str:
     if of_the_source and THINKING_ENDS in answer.thinking and THINKING_ENDS not in answer.text:
         return answer.thinking + answer.text
     return answer.text
-
-
-def _with_more_room(request: Request, answer: Answer) -> Request | None:
-    """The request with twice the room its answer had, if that is known."""
-    room = {name: n for name in _ROOM if isinstance(n := request.params.get(name), int) and n > 0}
-    if not room and answer.completion_tokens:
-        room = {next((name for name in _ROOM if name in request.params), _ROOM[0]): answer.completion_tokens}
-    return replace(request, params={**request.params, **{name: 2 * n for name, n in room.items()}}) if room else None

@@ -1,0 +1,92 @@
+"""Whether an answer declines, or speaks of itself as a model, where its source did neither: a refusal that is new.
+
+The phrases are data: refusals.toml, language code → list. Only the beginning and end of an answer are read, where
+models decline: a story may hold any sentence. Words alone are no refusal ("I'm sorry for your loss"): one keyword
+filter took 90 % of a data set with it (METHODS §3, ultrachat-uncensored), hence whole phrases, and the source's own.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+
+READ_CHARS = 200
+"""Characters read at either end: two or three sentences."""
+
+_SAME = [
+    (char, plain)
+    for chars, plain in (("`´’‘ʼʻ＇", "'"), ("“”„«»＂", '"'), (",，、،፣၊\u0307", ""), ("ı", "i"))
+    for char in chars
+]
+"""Characters typed for one another; commas, and the dot of a folded İ, are left out."""
+
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+
+
+def refuses(text: str, codes: Iterable[str]) -> str | None:
+    """The phrase by which a text, at its beginning or end, declines or speaks of itself, in one of some languages."""
+    text = text.strip()
+    if len(text) > 2 * READ_CHARS:
+        text = f"{text[:READ_CHARS]}\n{text[-READ_CHARS:]}"
+    return _said(_folded(text), codes)
+
+
+def new_refusal(source: str, answer: str, source_code: str, target_code: str) -> str | None:
+    """The phrase of a refusal in the answer (in the target's language, the source's or English) if it is new.
+
+    It is not where the source anywhere declines by a phrase of its language or English, or, in English, by any words.
+    """
+    codes = dict.fromkeys((target_code, source_code, "en"))
+    phrase = refuses(answer, codes)
+    if phrase is None:
+        return None
+    folded = _folded(source)
+    if _said(folded, dict.fromkeys((source_code, "en"))) or _DECLINES.search(folded):
+        return None
+    return phrase
+
+
+_DECLINES = re.compile(
+    r"\bas an? (?:\w+ ){0,3}(?:ai|model|assistant|chatbot)\b"
+    r"|\b(?:i|we)(?: am|'m| are|'re)? (?:sorry|afraid|apologi[sz]e|regret|decline|refuse|unable|not able)\b"
+    r"|\b(?:i|we) (?:can't|cannot|can not|couldn't|could not|won't|will not|do not have|don't have)\b"
+    r"|\b(?:sorry|unfortunately|apologies|regrettably)\b"
+)
+"""What an English source may say that comes out as a refusal in its translation: wider than refusals.toml, since here
+a false alarm costs a row and a miss costs this check alone. Of 999 real responses 45 hold one; 30 hold a phrase of
+refusals.toml, and all of those decline or speak of themselves as a model."""
+
+
+def _folded(text: str) -> str:
+    folded = text.casefold()
+    for char, plain in _SAME:
+        if char in folded:  # str.translate takes ten times as long on a text that is not ASCII
+            folded = folded.replace(char, plain)
+    return " ".join(folded.split())
+
+
+def _said(folded: str, codes: Iterable[str]) -> str | None:
+    for code in codes:
+        if not any(map(folded.__contains__, _phrases(code))):
+            continue  # nearly always, and at once
+        for phrase in _phrases(code):
+            at = folded.find(phrase)
+            while at >= 0:
+                if at == 0 or not folded[at - 1].isalnum() or _UNSPACED.match(phrase):
+                    return phrase
+                at = folded.find(phrase, at + 1)
+    return None
+
+
+@cache
+def _phrases(code: str) -> tuple[str, ...]:
+    """The phrases of a language; of a locale, its own and its base's."""
+    known = _lexicon()
+    return tuple(dict.fromkeys(known.get(code, ()) + known.get(code.split("-")[0], ())))
+
+
+@cache
+def _lexicon() -> dict[str, tuple[str, ...]]:
+    text = resources.files("plugdata.checks").joinpath("refusals.toml").read_text(encoding="utf-8")
+    return {code: tuple(map(_folded, phrases)) for code, phrases in tomllib.loads(text).items()}

@@ -1,0 +1,118 @@
+"""Whether a long answer is, beyond doubt, in another language than it should be.
+
+For one text, while translating: what is wrong here is asked for again, so doubt keeps the answer. Doubtful ones are
+`filter`'s, which reads more of the text and can change its mind (checks/lid.py, checks/script.py, over columns).
+
+A glance at the beginning clears nearly every answer. Where it does not, only plain prose is evidence: no code, no
+line like code, no capitalised word (names and titles rightly stay as they are). Scripts are asked first; the
+identifier where other languages share the script.
+
+Measured on 5,337 passages of the Universal Declaration of Human Rights in 82 languages: one is wrongly refused (an
+Azerbaijani sentence, as Turkish). Of 592 real English answers of 200 letters or more 580 are known not to be in a
+language of another script, and 451 not to be in one of Latin script.
+"""
+
+import re
+import unicodedata
+from functools import cache
+from itertools import pairwise
+
+import polars as pl
+
+from plugdata import languages
+from plugdata.checks.lid import READ_CHARS, Model
+from plugdata.checks.prose import prose_of
+from plugdata.languages import Language
+
+LONG = 80
+"""Letters of plain prose below which nothing is judged: a sentence or two."""
+MIN_SHARE = 0.1
+"""Share of letters in the language's scripts, weighed as in checks/script.py, below which an answer is in another
+script: a third of what `filter` asks for, whose default is 0.3."""
+SURE = 0.9
+"""Probability from which the identifier is believed that a text is in another language …"""
+RULED_OUT = 0.05
+"""… if it gives the language itself less than this."""
+
+GLANCE_CHARS = 100
+"""Characters that are looked at first, by the count of letters and by the identifier: what is in another language is so
+from the beginning, and nothing is held against a text that was not read further."""
+_MIN_P = 0.01
+"""Less probable labels are not asked for and count as 0, as in checks/lid.py."""
+
+_PREFIX = "__label__"
+_LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"\w+")
+_CODE = re.compile(r"[={}\[\]<>;_\\]|\w\(|^[ \t]*(?:#|//|--|\$|\"\"\"|''')")
+"""What hardly a line of prose holds, and most lines of code do."""
+
+
+def wrong_language(model: Model | None, text: str, language: Language, pivot: Language) -> str | None:
+    """In words, why a text is beyond doubt not in `language`; None where it is, or may be, or is too short to tell.
+
+    Without a model scripts alone are asked. A language without labels of the identifier's is known by not being the
+    pivot. Reads more than the beginning only where that looks wrong.
+    """
+    if len(text) < LONG:
+        return None
+    asked = model if _shares_scripts(language) else None
+    head = text[:GLANCE_CHARS]
+    if _share(head, language) >= MIN_SHARE and (asked is None or _other(asked, head, language, pivot) is None):
+        return None
+    plain = _plain(text)
+    if len(_LETTER.findall(plain)) < LONG:
+        return None
+    if (share := _share(plain, language)) < MIN_SHARE:
+        return f"{share:.0%} of its letters are {' or '.join(language.scripts)}"
+    other = _other(asked, plain[:READ_CHARS], language, pivot) if asked else None
+    return f"the identifier names {other}" if other else None
+
+
+def _plain(text: str) -> str:
+    """The prose of a text without lines that look like code and words with a capital."""
+    lines = (line for line in prose_of(text).splitlines() if not _CODE.search(line))
+    return " ".join(_WORD.sub(lambda word: " " if word[0][0].isupper() else word[0], line) for line in lines)
+
+
+def _share(text: str, language: Language) -> float:
+    """The share of a text's letters that are in the language's scripts, by weight; 1 if there are none."""
+    rest = _characters(language.scripts).sub("", text)
+    ours = (len(text) - len(rest)) * max(1.0, 1 / (2 * language.ratio[0]))
+    others = len(_LETTER.findall(rest))
+    return ours / (ours + others) if others else 1.0
+
+
+def _other(model: Model, text: str, language: Language, pivot: Language) -> str | None:
+    """The label of another language that the identifier is sure of, with its probability."""
+    ((labels,), (p,)) = model.predict([text.replace("\n", " ")], k=-1, threshold=_MIN_P)
+    found = {label.removeprefix(_PREFIX): float(q) for label, q in zip(labels, p, strict=True)}
+    top = max(found, key=found.__getitem__, default=None)
+    if top is None or found[top] < SURE or sum(found.get(label, 0.0) for label in language.lid) >= RULED_OUT:
+        return None
+    if not language.lid and top not in pivot.lid:
+        return None
+    return f"{top} (p = {min(found[top], 1.0):.2f})"
+
+
+@cache
+def _shares_scripts(language: Language) -> bool:
+    """Whether a language that the identifier tells from this one is written in one of its scripts."""
+    return any(
+        not set(other.scripts).isdisjoint(language.scripts) and set(other.lid) != set(language.lid)
+        for other in languages.table().values()
+    )
+
+
+@cache
+def _characters(scripts: tuple[str, ...]) -> re.Pattern[str]:
+    """Runs of the letters and marks of some scripts, which `re` knows no names for: read off Polars' tables."""
+    every = "".join(map(chr, filter(lambda n: unicodedata.category(chr(n))[0] in "LM", range(_END))))
+    names = "".join(rf"\p{{{name}}}" for name in scripts)
+    codes = [*map(ord, pl.Series([every]).str.replace_all(f"[^{names}]+", "")[0]), _END]
+    starts = [codes[0], *(code for before, code in pairwise(codes) if code != before + 1)]
+    ends = [before for before, code in pairwise(codes) if code != before + 1]
+    return re.compile(f"[{''.join(f'{chr(a)}-{chr(b)}' for a, b in zip(starts, ends, strict=False))}]+")
+
+
+_END = 0x323B0
+"""The first code point behind all letters (Unicode 16: CJK Extension H)."""

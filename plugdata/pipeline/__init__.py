@@ -1,0 +1,149 @@
+"""The only conductor: which stages run, in which order, and which need not.
+
+What a stage computes is in stages/; here its rows are written through the corpus, which checks that none got lost, and
+noted in the manifest, which is written last.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from plugdata import planning, stages
+from plugdata import recipe as recipes
+from plugdata.calls.ledger.merge import merge as merge_ledgers
+from plugdata.calls.ledger.store import Ledger
+from plugdata.corpus import Corpus
+from plugdata.errors import InputError
+from plugdata.pipeline import again
+from plugdata.pipeline.conductor import SILENT, Conductor, Watch, noted
+from plugdata.publish import dist, hub
+from plugdata.recipe import Model, Recipe
+from plugdata.review.plan import Plan
+from plugdata.rows import CONTRACTS, Reason
+
+STAGES = (*CONTRACTS, "dist")
+
+__all__ = ["SILENT", "STAGES", "Watch", "merge", "plan", "push", "retry", "run"]
+
+
+def run(
+    recipe: Recipe, *, first: str = "source", until: str = "dist", send: bool = True, watch: Watch = SILENT
+) -> Corpus:
+    """The corpus of a recipe, brought up to date from stage `first` to stage `until`; what is fresh is passed over.
+
+    Without `send` no call is made: rows whose answers the ledger lacks fail.
+    Raises PartialError, after doing all that can be done, if translate was among the stages and rows failed for
+    passing reasons: a rerun asks for them again. Other errors leave every finished stage and every committed answer
+    in place, and the corpus's recipe.yaml as it was.
+    """
+    corpus = Corpus.create(recipe.corpus) if first == "source" else Corpus.open(recipe.corpus)
+    with corpus.lock(), noted(corpus, watch) as watch:
+        if corpus.recipe.is_file():
+            recipe = again.keeping(recipe, recipes.load(corpus.recipe))
+        asked = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
+        if "source" not in asked:
+            _refuse_other_rows(corpus, recipe)
+        conductor = Conductor(corpus, recipe, watch, send=send)
+        if "source" in asked:
+            conductor.bind()
+        if not corpus.recipe.is_file():
+            corpus.write_text("recipe.yaml", recipes.dump(recipe))
+        if "translate" in asked and send:
+            conductor.check_access()
+        for stage in asked:
+            if stage == "translate" and "dist" in asked:
+                conductor.check_license()
+            if stage == "dist" and "translate" in asked and not conductor.n_kept():
+                conductor.raise_if_failed()
+            conductor.bring_up(stage)
+        corpus.write_text("recipe.yaml", recipes.dump(recipe))
+        corpus.write_progress(None)
+        if "translate" in asked:
+            conductor.raise_if_failed()
+    return corpus
+
+
+def plan(recipe: Recipe, *, watch: Watch = SILENT) -> Plan:
+    """What a run of the recipe would ask, cost and take. Sends nothing; the corpus gets its rows up to screen, which
+    the run then passes over."""
+    corpus = Corpus.create(recipe.corpus)
+    with corpus.lock(), noted(corpus, watch) as watch:
+        conductor = Conductor(corpus, recipe, watch)
+        conductor.bind()
+        if not corpus.recipe.is_file():
+            corpus.write_text("recipe.yaml", recipes.dump(recipe))
+        translation = stages.Translation(corpus, conductor.recipe)
+        for stage in ("source", "screen"):
+            conductor.bring_up(stage)
+        counts = {stage: conductor.manifest.stages[stage].counts for stage in ("source", "screen")}
+        path = stages.ledger_path(corpus, recipe)
+        with Ledger(path, read_only=True) if path.exists() else nullcontext() as ledger:
+            return planning.make(
+                conductor.recipe, translation, ledger, read=counts["source"].rows, screened=counts["screen"].kept
+            )
+
+
+def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (), watch: Watch = SILENT) -> Corpus:
+    """One corpus from parts of it that were made apart (by `shard`), in a new directory; nothing is asked again.
+
+    Every stage is made anew from the merged ledger, so that the result is, byte for byte, that of one machine. Rows
+    that no part has answers for fail (PartialError): a run of the merged corpus asks for them. `assignments` are laid
+    over the recipe, e.g. where the source lies on this machine. Raises InputError for parts of different corpora.
+    """
+    found = [recipes.load(Corpus.open(part).recipe, assignments) for part in parts]
+    for part, other in zip(parts[1:], found[1:], strict=True):
+        if key := found[0].asks_otherwise(other):
+            raise InputError(f"{part} and {parts[0]} are no parts of one corpus: `{key}` differs")
+    if target.exists():
+        raise InputError(f"{target} exists", "name a new folder")
+    corpus = Corpus.create(target)
+    merge_ledgers(
+        [recipe.ledger or Corpus(part).ledger for part, recipe in zip(parts, found, strict=True)], corpus.ledger
+    )
+    whole = found[0].model_copy(update={"corpus": target, "ledger": None, "shard": None})
+    corpus.write_text("recipe.yaml", recipes.dump(whole))
+    return run(whole, send=False, watch=watch)
+
+
+def retry(
+    recipe: Recipe, reasons: Sequence[Reason], *, model: Model | None = None, repair: int = 2, watch: Watch = SILENT
+) -> Corpus:
+    """The corpus of a recipe with the rows that have one of some reasons asked for again, and all stages brought up.
+
+    `model` None: the models that gave the faulty answers, `repair` times more; else that model, from the beginning.
+    Raises as `run`; InputError if no row has such a reason.
+    """
+    corpus = Corpus.open(recipe.corpus)
+    asking, n_rows = again.asking_again(corpus, recipe, reasons, model, repair)
+    watch.say(f"retry: {n_rows} rows ({', '.join(reasons)})")
+    return run(asking, watch=watch)
+
+
+def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch: Watch = SILENT) -> hub.Pushed:
+    """The corpus of a recipe on the Hub: dist/ built anew from its translations, checked, uploaded in one commit,
+    loaded back with a fresh cache and compared.
+
+    Raises InputError where the recipe names no repo, CorpusError if dist/ does not read back from disk, HubError for
+    a refusal.
+    """
+    if recipe.publish.repo is None:
+        raise InputError("no repo to push to", "give --repo ORG/NAME, or `publish.repo` in the recipe")
+    corpus = run(recipe, first="pair", watch=watch)
+    with corpus.lock():
+        dist.check(corpus.dist)
+        pushed = hub.push(
+            corpus.dist, recipe.publish.repo, public=public, create_pr=create_pr, token=None, say=watch.say
+        )
+        hub.verify(corpus.dist, recipe.publish.repo, pushed.commit, token=None)
+    return pushed
+
+
+def _refuse_other_rows(corpus: Corpus, recipe: Recipe) -> None:
+    """Raise InputError if a recipe asks for other rows than the corpus holds: later stages cannot bring them."""
+    made_by = recipes.load(corpus.recipe)
+    for key in ("sources", "pivot", "source_lang", "translations", "limit", "screen", "translate", "models"):
+        if getattr(recipe, key) != getattr(made_by, key):
+            raise InputError(
+                f"`{key}` is a setting of stages before `pair`, whose rows are made already",
+                f"plugdata run {corpus.recipe} --set …: what was answered is not asked for again",
+            )

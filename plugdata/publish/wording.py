@@ -1,0 +1,102 @@
+"""The fixed passages of a card: for pairs, for instructions alone, and for translations that were given.
+
+Owns these words. Must not know rows, files or how a card is laid out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_PLUG = """\
+PLUG (Pivot Language Guided Generation, [arXiv:2311.08711](https://arxiv.org/abs/2311.08711)) trains a model to answer
+in a language it serves badly by way of one it serves well. Given an instruction in the target language, the model
+first restates it in the pivot language, answers there, and then answers in the target language, all in one turn.
+Every row here holds all three texts, so the same rows also train the direct, monolingual baseline."""
+
+_ASKS = """\
+X-AlpacaEval ([arXiv:2311.08711](https://arxiv.org/abs/2311.08711)) compares models on instructions that professionals
+translated. Rows like these put such questions in more languages; what a model scores on them is not to be laid beside
+its score on a professional translation."""
+
+
+CITATION = """\
+@inproceedings{zhang-etal-2024-plug,
+  title     = {{PLUG}: Leveraging Pivot Language in Cross-Lingual Instruction Tuning},
+  author    = {Zhang, Zhihan and Lee, Dong-Ho and Fang, Yuwei and Yu, Wenhao and Jia, Mengzhao and Jiang, Meng and
+               Barbieri, Francesco},
+  booktitle = {Proceedings of the 62nd Annual Meeting of the Association for Computational Linguistics},
+  year      = {2024},
+  url       = {https://arxiv.org/abs/2311.08711}
+}"""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a card says of one kind of rows."""
+
+    tags: tuple[str, ...]
+    title: str  # of a data set without a name, before its languages
+    texts: str  # which texts of a row are in the target languages
+    about: str
+    use: str
+    cited: str  # what stands above the citation
+    meanings: Mapping[str, str] = field(
+        default_factory=dict
+    )  # column → its meaning, where that is not publish.COLUMNS'
+
+
+PAIRS = Words(
+    tags=("plug", "synthetic", "instruction-tuning"),
+    title="PLUG",
+    texts="Instructions and responses",
+    about=_PLUG,
+    use="`messages` is ready for any trainer that takes chat messages. To train the monolingual baseline on the same "
+    "rows, map the flat columns instead: `instruction` as the prompt, `response` as the answer. `layouts.json` "
+    "holds the system lines and the labels of each part, to build prompts and to take a model's answers apart.",
+    cited="The method",
+)
+
+PROMPTS = Words(
+    tags=("prompts", "machine-translation", "evaluation"),
+    title="Prompts",
+    texts="Instructions",
+    about=_ASKS,
+    use="`messages` is the user's turn alone, to be sent to a model as it is. It is no data to train on.",
+    cited="The benchmark named above",
+    meanings={
+        "pivot_response": "null: there are no responses",
+        "response": "null: there are no responses",
+        "messages": "the user's turn",
+        "lid_score": "null: there is no response to score",
+        "length_ratio": "null: there is no response to measure",
+    },
+)
+
+
+def summary(words: Words, made: bool) -> str:
+    """What rows without responses are, in a sentence; "" for pairs, whose heading says it."""
+    if words is not PROMPTS:
+        return ""
+    if made:
+        return "Machine-translated instructions, no responses; not a professional translation."
+    return "Instructions, no responses; their translations were given."
+
+
+def limits(words: Words, made: bool, given: str) -> str:
+    """What a reader must know. made: whether a model translated; given: into which languages it was not needed."""
+    known = []
+    if made:
+        known.append(
+            f"- {words.texts} were translated by a machine. No person has checked them; the filters above catch what\n"
+            "  can be measured, not what merely reads wrong."
+        )
+    if given:
+        known.append(
+            f"- The translations into {given} were given: who made them, and whether anyone checked them, is not\n"
+            "  recorded here."
+        )
+    known.append(
+        "- The texts describe the world of their source: its errors, its dates, its culture and its biases came along."
+    )
+    if words is PAIRS:
+        known.append("- `lid_score` and `length_ratio` help to find doubtful rows; they do not measure quality.")
+    return "\n".join(known)

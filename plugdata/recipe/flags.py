@@ -1,0 +1,121 @@
+"""Recipes as commands ask for them: flags laid over a recipe, or over nothing."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from plugdata import languages
+from plugdata.errors import RecipeError
+from plugdata.recipe.endpoints import Model
+from plugdata.recipe.file import parse, plain, resolve
+from plugdata.recipe.models import Recipe
+
+
+def with_model(recipe: Recipe, **flags: Any) -> Recipe:
+    """The recipe with the command line's model options laid over its model; a new `model` starts from nothing.
+
+    `flags`: model, base_url, api_key_env, price, rpm, tpm, concurrency; None is not given. Of a recipe with several
+    models, `model` takes the place of all, and the other flags have none to go to (RecipeError).
+    """
+    limits = {key: flags.pop(key) for key in ("rpm", "tpm", "concurrency") if flags.get(key) is not None}
+    given = {key: value for key, value in flags.items() if value is not None}
+    if not given and not limits:
+        return recipe
+    if len(recipe.models) > 1 and "model" not in given:
+        flag = next(iter({**given, **limits})).replace("_", "-")
+        raise RecipeError(
+            "the model's options",
+            [f"--{flag} is for one model, and the recipe has {len(recipe.models)}"],
+            "set keys of each, e.g. --set models.0.limits.rpm=500, or give --model to ask just one",
+        )
+    declared = recipe.models[0].model_dump(exclude_unset=True) if recipe.models else {}
+    if given.get("model", declared.get("model")) != declared.get("model"):
+        declared = {}
+    model = {**declared, **given, "limits": {**declared.get("limits", {}), **limits}}
+    return resolve({**recipe.model_dump(exclude_unset=True), "models": [model]}, where="the model's options")
+
+
+def model(**flags: Any) -> Model | None:
+    """The one model that the command line's options describe; None if they name none."""
+    if flags.get("model") is None:
+        if stray := [name for name, value in flags.items() if value is not None]:
+            raise RecipeError("the model's options", [f"--{stray[0].replace('_', '-')} needs --model"])
+        return None
+    limits = {key: flags.pop(key) for key in ("rpm", "tpm", "concurrency") if flags.get(key) is not None}
+    given = {key: value for key, value in flags.items() if value is not None}
+    try:
+        return Model.model_validate({**given, "limits": limits})
+    except ValidationError as error:
+        raise RecipeError("the model's options", [fault["msg"] for fault in error.errors()]) from None
+
+
+def for_translation(
+    source: str, corpus: Path, to: str, assignments: Sequence[str] = (), *, columns: Sequence[str] = (), **flags: Any
+) -> Recipe:
+    """The recipe that `plugdata translate` asks for, laid over that of the corpus if there is one.
+
+    SOURCE is a path if it exists, looks like one or ends like a data file, else a Hub id. Languages are added to
+    those the corpus has. `flags`: pivot, split, config, license, protocol, fields, limit and those of `with_model`;
+    None is not given.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    there = corpus / "recipe.yaml"
+    before = plain(parse(there.read_text("utf-8"), str(there))) if there.is_file() else {}
+    place = {"path": str(Path(source).expanduser().absolute())} if _is_path(source) else {"id": source}
+    origin: dict[str, Any] = next((s for s in before.get("sources", []) if place.items() <= s.items()), {})
+    origin = {**origin, **place, **{key: given[key] for key in ("split", "config", "license") if key in given}}
+    if columns:
+        origin["columns"] = dict(pair.partition("=")[::2] for pair in columns)
+    codes = [languages.get(code.strip()).code for code in to.split(",")]
+    asked = {
+        **before,
+        "corpus": str(corpus),
+        "sources": [origin],
+        "languages": list(dict.fromkeys([*before.get("languages", []), *codes])),
+        "limit": given.get("limit"),
+    }
+    if "pivot" in given:
+        asked["pivot"] = given["pivot"]
+    if how := {key: given[key] for key in ("protocol", "fields") if key in given}:
+        asked["translate"] = {**before.get("translate", {}), **how}
+    ours = ("model", "base_url", "api_key_env", "price", "rpm", "tpm", "concurrency")
+    recipe = resolve(asked, assignments, where="plugdata translate")
+    return with_model(recipe, **{key: value for key, value in given.items() if key in ours})
+
+
+def for_pairs(
+    pivot: Path, target: Path, corpus: Path, to: str | None, by: str, assignments: Sequence[str] = ()
+) -> Recipe:
+    """The recipe of `plugdata pair --pivot FILE --target FILE`, laid over that of the corpus if there is one.
+
+    `to` None: the language that the name of the target's file ends in (ko.json, alpaca.ko.jsonl, alpaca_ko.json).
+    Raises LanguageError if that is none.
+    """
+    named = to or re.split(r"[._]", target.name.partition(".json")[0].removesuffix(target.suffix))[-1]
+    code = languages.get(named).code
+    there = corpus / "recipe.yaml"
+    before = plain(parse(there.read_text("utf-8"), str(there))) if there.is_file() else {}
+    given = [t for t in before.get("translations", []) if t["lang"] != code]
+    asked = {
+        **before,
+        "corpus": str(corpus),
+        "sources": before.get("sources") or [{"path": str(pivot.expanduser().absolute())}],
+        "languages": list(dict.fromkeys([*before.get("languages", []), code])),
+        "translations": [*given, {"lang": code, "path": str(target.expanduser().absolute()), "by": by}],
+    }
+    return resolve(asked, assignments, where="plugdata pair")
+
+
+def _is_path(source: str) -> bool:
+    """Whether SOURCE is meant as a path: "data/nope.jsn" is one if there is a folder data/, "org/name" is a Hub id."""
+    path = Path(source).expanduser()
+    return (
+        path.exists()
+        or source.startswith((".", "/", "~"))
+        or source.count("/") != 1
+        or path.parent.is_dir()
+        or path.suffix in (".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".gz", ".zst")
+    )

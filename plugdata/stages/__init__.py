@@ -1,0 +1,31 @@
+"""What each stage reads, by which settings, and computes: one function a stage, each giving its Steps.
+
+A Step says everything that its rows depend on (`inputs`, `settings`, `version`) beside the function that makes them,
+so that whether it must run can be decided without running it. Order, freshness and writing are pipeline.py's.
+"""
+
+from plugdata.stages.curation import deduplicated, filtered, measure, pairs
+from plugdata.stages.models import ledger_path, pool, serving
+from plugdata.stages.publishing import publish
+from plugdata.stages.quality import Estimates
+from plugdata.stages.sourcing import screen, source, source_records
+from plugdata.stages.step import Step
+from plugdata.stages.translation import Translation, given
+
+__all__ = [
+    "Estimates",
+    "Step",
+    "Translation",
+    "deduplicated",
+    "filtered",
+    "given",
+    "ledger_path",
+    "measure",
+    "pairs",
+    "pool",
+    "publish",
+    "screen",
+    "serving",
+    "source",
+    "source_records",
+]

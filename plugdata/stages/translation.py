@@ -1,0 +1,160 @@
+"""The translate stage: its tasks, and the rows that answers make."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from plugdata import assets, languages, rows, sources
+from plugdata.calls.dispatch import Job
+from plugdata.calls.ledger.store import Ledger
+from plugdata.calls.pool import Member, Missing, replay
+from plugdata.checks import lid
+from plugdata.corpus import Corpus
+from plugdata.errors import InputError
+from plugdata.recipe import Existing, Recipe
+from plugdata.stages.models import pool
+from plugdata.stages.step import Say, Step
+from plugdata.translate import given as given_rows
+from plugdata.translate import glossary, verify
+from plugdata.translate import stage as translation
+from plugdata.translate.glossary import Glossary
+from plugdata.translate.protocols import PROTOCOLS
+from plugdata.translate.route.asking import PROMPT as ROUTE_PROMPT
+from plugdata.translate.task import Outcome, translator
+from plugdata.wire import Task
+
+
+class Translation:
+    """The translate stage of a recipe: its tasks, the jobs for calls/, and the rows that the ledger's answers make."""
+
+    def __init__(self, corpus: Corpus, recipe: Recipe, say: Say = lambda line: None) -> None:
+        self.pool = pool(recipe)
+        self._corpus = corpus
+        self._prompt = PROTOCOLS[recipe.translate.protocol].system
+        self.identifier = _identifier(say)
+        self._glossaries = {lang: _glossary(recipe, lang) for lang in recipe.asked}
+        self._again = {
+            lang: [_chosen(again.rows, lang) for again in recipe.translate.again if again.model]
+            for lang in recipe.asked
+        }
+        self._tasks = {lang: self._task(recipe, lang) for lang in recipe.asked}
+        self._settings = _settings(recipe, self.pool)
+
+    def _task(self, recipe: Recipe, lang: str) -> list[Task[Outcome]]:
+        """The task of a language, for each member of the pool."""
+        return [
+            translator(
+                languages.get(recipe.read_lang),
+                languages.get(lang),
+                recipe.translate,
+                member.model.params,
+                route=recipe.screen.route,
+                model=self.identifier if recipe.translate.check_language else None,
+                glossary=self._glossaries[lang],
+                again=self._again[lang],
+            )
+            for member in self.pool
+        ]
+
+    def jobs(self, langs: Iterable[str]) -> Iterator[Job]:
+        """Every kept row with its tasks, language by language."""
+        for lang in langs:
+            for batch in self._corpus.batches("screen"):
+                for row in batch.filter(rows.kept()).iter_rows(named=True):
+                    yield row, self._tasks[lang]
+
+    def step(self, lang: str, ledger: Ledger | None = None) -> Step:
+        """The rows of a language, from the answers in a ledger; without one, only good to ask whether it is fresh."""
+
+        def outcome(row: Mapping[str, Any]) -> tuple[Outcome, str | None, int]:
+            assert ledger is not None
+            came_to, by = replay(row, self._tasks[lang], self.pool, ledger)
+            value = translation.missing(came_to.error) if isinstance(came_to, Missing) else came_to.value
+            return value, by[-1] if by else None, len(by)
+
+        def laid() -> Iterator[pl.DataFrame]:
+            for batch in self._corpus.batches("screen"):
+                outcomes = (outcome(row) for row in batch.filter(rows.kept()).iter_rows(named=True))
+                yield translation.apply(batch, lang, self._prompt, outcomes)
+
+        settings = {
+            **self._settings,
+            "glossary": self._glossaries[lang].terms,
+            "chosen": [sorted(ids) for ids in self._again[lang]],
+        }
+        return Step("translate", lang, ("screen",), settings, translation.VERSION, rows.TRANSLATE, laid)
+
+
+def given(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
+    """The rows of the languages whose translations one already has."""
+    identifier = _identifier(say) if recipe.translate.check_language else None
+
+    def step(existing: Existing) -> Step:
+        asked = verify.Asked(
+            languages.get(recipe.read_lang),
+            languages.get(existing.lang),
+            identifier,
+            _glossary(recipe, existing.lang),
+            frozenset(),
+        )
+
+        def laid() -> Iterator[pl.DataFrame]:
+            beside = sources.existing.beside(
+                existing,
+                recipe.sources,
+                lambda: corpus.batches("screen"),
+                corpus.spill,
+                limit=recipe.limit,
+                responses=recipe.translate.fields == "all",
+            )
+            for batch in beside:
+                kept = batch.filter(rows.kept()).iter_rows(named=True)
+                outcomes = ((given_rows.outcome(row, asked), existing.made_by, 0) for row in kept)
+                yield translation.apply(batch.drop(sources.existing.COLUMNS), existing.lang, None, outcomes)
+
+        settings = [
+            existing.model_dump(exclude={"path"}),
+            sources.digest(sources.existing.source_of(existing, recipe.sources), Path()),
+            recipe.translate.check_language,
+            asked.glossary.terms,
+        ]
+        return Step("translate", existing.lang, ("screen",), settings, translation.VERSION, rows.TRANSLATE, laid)
+
+    return [step(existing) for existing in recipe.translations]
+
+
+def _identifier(say: Say) -> Callable[[], lid.Model]:
+    """What identifies languages, fetched when it is first needed."""
+    return cache(lambda: lid.load(assets.fetch(assets.LID176, say=say)))
+
+
+def _settings(recipe: Recipe, members: Iterable[Member]) -> dict[str, Any]:
+    """What the rows of every language depend on."""
+    settings = recipe.translate
+    protocol = PROTOCOLS[settings.protocol]
+    return {
+        "asked": settings.model_dump(mode="json", exclude={"retries", "mode", "glossary", "again"}),
+        "again": [again.model_dump(mode="json", exclude={"model", "rows"}) for again in settings.again],
+        "models": [[member.served_as, member.model.params, member.model.weight, member.tier] for member in members],
+        "prompts": [protocol.system, protocol.repair],
+        "route": [recipe.screen.route.model_dump(), ROUTE_PROMPT] if recipe.screen.route.by == "llm" else None,
+    }
+
+
+def _glossary(recipe: Recipe, lang: str) -> Glossary:
+    path = recipe.translate.glossary
+    return glossary.load(path, lang) if path else Glossary()
+
+
+def _chosen(path: Path | None, lang: str) -> frozenset[str]:
+    """The ids of a language in a file of `LANG ID` lines. Raises InputError if it cannot be read."""
+    if path is None:
+        return frozenset()
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "`translate.again` of the recipe names it") from None
+    return frozenset(line.partition(" ")[2] for line in lines if line.partition(" ")[0] == lang)

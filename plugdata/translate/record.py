@@ -1,0 +1,114 @@
+"""What of a row is sent: its texts without what must not change, in parts short enough for a call; and back.
+
+A text becomes units: its protected spans as marks (checks/mask.py), numbered through the row, its edges off, and, where
+a row is longer than a call should be, cut at paragraphs, list items and sentences (split.py). What holds no word
+(a text that is nothing but code) is not sent at all. `assembled` is the exact inverse: marks, edges and cuts as they
+were. Pure; knows no prompt and no answer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from plugdata.checks import mask
+from plugdata.translate import route
+from plugdata.translate.protocols import SEGMENTS, edges
+from plugdata.translate.split import split
+
+
+class Unit(NamedTuple):
+    """A stretch of a text: the white space at its edges, and what lies between, marks in it."""
+
+    name: str
+    before: str
+    text: str
+    after: str
+
+    @property
+    def has_words(self) -> bool:
+        return mask.has_words(self.text)
+
+
+class Record(NamedTuple):
+    """The units of a row in order, and the spans that its marks stand for. None: a text cannot be cut to size."""
+
+    units: tuple[Unit, ...] | None
+    spans: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def record(
+    instruction: str,
+    input: str,
+    response: str,
+    *,
+    masked: bool,
+    comments: bool,
+    split_chars: int,
+    keep: str | None,
+) -> Record:
+    """The record of a row. `keep`: the task class whose text stays as it is (route.kept_spans), if any.
+
+    Cached, since a task is stepped through once more with each answer, in every language.
+    """
+    texts = dict(zip(SEGMENTS, (instruction, input, response), strict=True))
+    kept = route.kept_spans(keep, texts) if keep else {}
+    spans: list[str] = []
+    sent: dict[str, str] = {}
+    for name, text in texts.items():
+        if masked or kept.get(name):
+            found = mask.mask(text, first=len(spans), comments=comments, keep=kept.get(name, ()))
+            text = found.text
+            spans += found.spans
+        sent[name] = text
+    whole = sum(map(len, sent.values())) <= split_chars
+    units: list[Unit] = []
+    for name, text in sent.items():
+        pieces = [text] if whole else split(text, split_chars)
+        if pieces is None:
+            return Record(None, tuple(spans))
+        units += (Unit(name, *edges(piece)) for piece in pieces)
+    return Record(tuple(units), tuple(spans))
+
+
+def loads(units: Sequence[Unit], split_chars: int, *, together: bool) -> list[list[Unit]]:
+    """The units with words, as they share calls: in order, a name once in a call, up to `split_chars` in all."""
+    found: list[list[Unit]] = []
+    for unit in units:
+        if not unit.has_words:
+            continue
+        last = found[-1] if found and together else []
+        if not last or unit.name in (u.name for u in last) or sum(len(u.text) for u in (*last, unit)) > split_chars:
+            found.append([unit])
+        else:
+            last.append(unit)
+    return found
+
+
+def halves(units: Sequence[Unit]) -> list[list[Unit]] | None:
+    """Some units of a call as several calls: each its own, or one cut in two. None where there is no place for it, or
+    where they are so short that it is not for want of room that an answer was cut."""
+    if sum(len(unit.text) for unit in units) <= MIN_CHARS:
+        return None
+    if len(units) > 1:
+        return [[unit] for unit in units]
+    (unit,) = units
+    pieces = split(unit.text, max(MIN_CHARS, len(unit.text) // 2 + 1))
+    return [[Unit(unit.name, *edges(piece))] for piece in pieces] if pieces and len(pieces) > 1 else None
+
+
+MIN_CHARS = 200
+"""Characters below which a text is not cut for want of room: a sentence or two, which any model has room for."""
+
+
+def assembled(record: Record, translated: Mapping[Unit, str]) -> dict[str, str]:
+    """The texts of a row from the translations of its units; units without one stand as they are."""
+    texts = dict.fromkeys(SEGMENTS, "")
+    for unit in record.units or ():
+        texts[unit.name] += unit.before + translated.get(unit, unit.text) + unit.after
+    return {name: mask.unmask(text, record.spans) for name, text in texts.items()}
+
+
+def joined(units: Iterable[Unit], said: Iterable[str]) -> str:
+    """The translation of a unit that was cut, from those of its pieces."""
+    return "".join(unit.before + text + unit.after for unit, text in zip(units, said, strict=True)).strip()
