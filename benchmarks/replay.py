@@ -98,11 +98,7 @@ def main() -> None:
         worst = 0.0
         with Ledger(corpus.ledger, read_only=True) as ledger:
             for lang in LANGUAGES:
-                keys = ledger.read(
-                    lambda db, lang=lang: [
-                        key for (key,) in db.execute("select key from answers where lang = ?", [lang])
-                    ]
-                )
+                keys = ledger.read(partial(answered, lang))
                 ours, least, counts = [], [], (0, 0)
                 for _ in range(ROUNDS):
                     began = time.process_time()

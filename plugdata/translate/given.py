@@ -19,4 +19,6 @@ def outcome(row: Mapping[str, Any], asked: verify.Asked) -> Outcome:
     said = {name: row[f"target_{name}"] or "" for name in SEGMENTS}
     texts = {name: text for name in SEGMENTS if (text := (row[name] or "").strip())}
     found = verify.faults(asked, texts, {name: said[name].strip() for name in texts})
-    return Outcome(said, tuple(reason for reason, _ in found), " · ".join(told for _, told in found) or None)
+    return Outcome(
+        said, tuple(dict.fromkeys(fault.reason for fault in found)), " · ".join(fault.told for fault in found) or None
+    )

@@ -10,7 +10,8 @@ An answer that is not believed is asked for again, up to `repair` times a row:
                             being right. One that loops gets no more room. Where no room is left, or the text is
                             longer than the model's context, the text is cut in two, which counts as no repair
     content filter          never again: the text itself is at fault
-    all else                with the fault named, see ask.py
+    all else                with the fault named, see ask.py; after the last repair the texts that are at fault once
+                            more, each by itself
 
 A row that comes to nothing may be asked for again (`again`, written by `plugdata retry`): by the same model, with more
 repairs; or from the beginning by another one, whose requests are of a higher `tier` (calls/pool.py).
@@ -163,7 +164,8 @@ def _steps(
     for tier, again in enumerate((again for again in settings.again if again.model), 1):
         wanted = chosen[tier - 1] if chosen else frozenset()
         if outcome.reason in again.reasons or row.get("id") in wanted:
-            attempt = _Attempt(sent, asking, asked, policy, tier, again.repair, attempt.mended)
+            mended = (*attempt.mended, *outcome.reasons[:1])
+            attempt = _Attempt(sent, asking, asked, policy, tier, again.repair, mended)
             outcome = yield from attempt.run()
     return replace(outcome, **named) if named else outcome
 
@@ -217,7 +219,7 @@ class _Attempt:
                 said = yield from self.fulfil(units, before)
                 translated |= zip(units, said, strict=True)
                 before = Turn.of(units, said)
-            if len(parts) > 1 and (faults := self.whole(translated)):
+            if len(parts) > 1 and (faults := self.of_row(translated)):
                 raise _Lost(faults, {})
         except _Lost as lost:
             return self.outcome({**translated, **lost.said}, lost.faults)
@@ -225,11 +227,12 @@ class _Attempt:
 
     def outcome(self, translated: Mapping[Unit, str], faults: Sequence[verify.Fault]) -> Outcome:
         tried = f"; repairs tried: {self.repairs}" if faults and self.repairs else ""
-        detail = " · ".join(told for _, told in faults) + tried if faults else None
+        detail = " · ".join(fault.told for fault in faults) + tried if faults else None
         texts = assembled(self.sent, translated) if translated or not faults else {}
-        return Outcome(texts, tuple(reason for reason, _ in faults), detail, tuple(self.mended))
+        reasons = dict.fromkeys(fault.reason for fault in faults)
+        return Outcome(texts, tuple(reasons), detail, tuple(self.mended))
 
-    def whole(self, translated: Mapping[Unit, str]) -> list[verify.Fault]:
+    def of_row(self, translated: Mapping[Unit, str]) -> list[verify.Fault]:
         """What is wrong with a row whose texts came in several answers, each of which is right by itself."""
         texts = {name: "" for name in SEGMENTS}
         said = dict(texts)
@@ -248,21 +251,45 @@ class _Attempt:
             said, faults = self.judge(texts, answer)
             if not faults:
                 return [said[unit.name] for unit in units]
-            reason = faults[0][0]
+            reason = faults[0].reason
             again = None
             if reason not in verify.FINAL and self.repairs < self.allowed(reason):
-                told = "; ".join(told for _, told in faults)
+                told = "; ".join(fault.told for fault in faults)
                 again = self.prompt.again(first, request, answer, reason, told, nth)
-            has_no_room = answer.finish_reason in verify.WANT_OF_ROOM and reason is not Reason.LOOP
-            if again is None and has_no_room and (smaller := halves(units)):
-                self.mended.append(reason)
-                return (yield from self.in_parts(units, smaller, before))
-            if again is None:
-                raise _Lost(faults, {unit: said[unit.name] for unit in units if unit.name in said})
             self.mended.append(reason)
+            if again is None:
+                return (yield from self.otherwise(units, before, answer, said, faults))
             self.repairs += 1
             turn = self.repairs if self.settings.repair_by == "next" else 0
             request, nth = replace(again, turn=turn), nth + 1
+
+    def otherwise(
+        self,
+        units: Sequence[Unit],
+        before: Turn | None,
+        answer: Answer,
+        said: Mapping[str, str],
+        faults: Sequence[verify.Fault],
+    ) -> Generator[Request, Answer, list[str]]:
+        """The translations of some units that did not come in one answer, asked for in smaller parts: for want of room,
+        or as a last resort after repairs, when texts that nothing is wrong with are kept. Raises _Lost."""
+        reason = faults[0].reason
+        if answer.finish_reason in verify.WANT_OF_ROOM and reason is not Reason.LOOP:
+            if smaller := halves(units):
+                return (yield from self.in_parts(units, smaller, before))
+        elif len(units) > 1 and self.repairs and reason not in verify.FINAL:
+            blamed = {fault.segment for fault in faults}
+            right = [unit for unit in units if None not in blamed and unit.name not in blamed]
+            if right:
+                before = Turn.of(right, [said[unit.name] for unit in right])
+            found = []
+            for unit in units:
+                found += [said[unit.name]] if unit in right else (yield from self.fulfil([unit], before))
+            if faults := self.of_row(dict(zip(units, found, strict=True))):
+                raise _Lost(faults, dict(zip(units, found, strict=True)))
+            return found
+        self.mended.pop()
+        raise _Lost(faults, {unit: said[unit.name] for unit in units if unit.name in said})
 
     def in_parts(
         self, units: Sequence[Unit], smaller: Sequence[Sequence[Unit]], before: Turn | None

@@ -11,6 +11,7 @@ Answers are judged as they came, with marks in place of protected spans: what is
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from plugdata.checks import answered, lid, mask, refusal, spoken
 from plugdata.checks.copying import echo, is_echo
@@ -21,7 +22,14 @@ from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import Texts
 from plugdata.wire import CONTENT_FILTER, CONTEXT_LENGTH, LENGTH, REFUSAL, STOP, TOOL_CALLS, Answer
 
-Fault = tuple[Reason, str]
+
+class Fault(NamedTuple):
+    """What is wrong with an answer: the reason, in words, and the one segment that it is true of, if it is one."""
+
+    reason: Reason
+    told: str
+    segment: str | None = None
+
 
 _MARK = re.compile(r"⟦(\d+)⟧")
 
@@ -32,11 +40,11 @@ WANT_OF_ROOM = (LENGTH, CONTEXT_LENGTH)
 
 _ENDED = (STOP, "eos", "eos_token")  # the last two are Together's and TGI's
 _FINISH = {
-    CONTENT_FILTER: (Reason.CONTENT_FILTER, "finish_reason content_filter"),
-    CONTEXT_LENGTH: (Reason.CONTEXT_LENGTH, "finish_reason context_length"),
-    REFUSAL: (Reason.REFUSAL, "the model declined"),
-    TOOL_CALLS: (Reason.EMPTY_ANSWER, "a tool call in place of a text"),
-    LENGTH: (Reason.TRUNCATED, "finish_reason length"),
+    CONTENT_FILTER: Fault(Reason.CONTENT_FILTER, "finish_reason content_filter"),
+    CONTEXT_LENGTH: Fault(Reason.CONTEXT_LENGTH, "finish_reason context_length"),
+    REFUSAL: Fault(Reason.REFUSAL, "the model declined"),
+    TOOL_CALLS: Fault(Reason.EMPTY_ANSWER, "a tool call in place of a text"),
+    LENGTH: Fault(Reason.TRUNCATED, "finish_reason length"),
 }
 
 _DENSEST = 4
@@ -49,8 +57,8 @@ def whole(answer: Answer, texts: Mapping[str, str], *, proven: bool) -> Fault | 
     if answer.finish_reason in _ENDED or (answer.finish_reason is None and proven):
         return None
     if answer.finish_reason == LENGTH and is_loop(answer.text or answer.thinking) and not _repetitive(texts):
-        return Reason.LOOP, "the answer repeats itself until its room ends"
-    return _FINISH.get(answer.finish_reason or "", (Reason.TRUNCATED, f"finish_reason {answer.finish_reason}"))
+        return Fault(Reason.LOOP, "the answer repeats itself until its room ends")
+    return _FINISH.get(answer.finish_reason or "", Fault(Reason.TRUNCATED, f"finish_reason {answer.finish_reason}"))
 
 
 @dataclass(frozen=True)
@@ -68,102 +76,90 @@ class Asked:
 
 
 def faults(asked: Asked, texts: Texts, said: Texts, *, mistaken: bool = False) -> list[Fault]:
-    """All that is wrong with a translation of some texts, hardest first; each check names the first segment it is
-    true of. An empty segment is the only fault named, since nothing else could be said of it. `mistaken`: the row is
-    about a mistake, which must come back as one."""
+    """All that is wrong with a translation of some texts, hardest first. A segment without text is the only fault
+    named, since nothing else could be said of it. `mistaken`: the row is about a mistake, which must come back as one.
+    """
     if empty := next((name for name, text in said.items() if not text), None):
-        return [(Reason.EMPTY_ANSWER, f"{empty} came back empty")]
-    found = [(reason, told) for reason, check in CHECKS if (told := check(asked, texts, said))]
-    if mistaken and (told := no_mistake(texts, said)):
-        found.append((Reason.NO_MISTAKE, told))
-    return found
+        return [Fault(Reason.EMPTY_ANSWER, f"{empty} came back empty", empty)]
+    found = [
+        Fault(reason, f"{name} {told}", name)
+        for reason, check in OF_SEGMENT
+        for name, text in said.items()
+        if (told := check(asked, texts[name], text))
+    ]
+    return [*found, *_of_language(asked, said), *of_row(asked, texts, said, mistaken=mistaken)]
 
 
 def of_row(asked: Asked, texts: Texts, said: Texts, *, mistaken: bool) -> list[Fault]:
-    """What is wrong with the texts of a row together, where each was judged by itself."""
-    told = answered.answered(texts, said, asked.source.code, asked.target.code)
-    found = [(Reason.ANSWERED, told)] if told else []
-    if mistaken and (told := no_mistake(texts, said)):
-        found.append((Reason.NO_MISTAKE, told))
+    """What is wrong with the texts of a row together, each of which may be right by itself."""
+    found = []
+    if told := answered.answered(texts, said, asked.source.code, asked.target.code):
+        found.append(Fault(Reason.ANSWERED, told))
+    if mistaken and (told := _no_mistake(texts, said)):
+        found.append(Fault(Reason.NO_MISTAKE, told))
     return found
 
 
 def unparsed(asked: Asked, texts: Texts, answer: str, told: str) -> Fault:
     """The fault of an answer without the form that was asked for: a refusal in prose, or `told`."""
     phrase = refusal.new_refusal("\n".join(texts.values()), answer, asked.source.code, asked.target.code)
-    return (Reason.REFUSAL, f"the model declined: {phrase!r}") if phrase else (Reason.BAD_TAGS, told)
+    return Fault(Reason.REFUSAL, f"the model declined: {phrase!r}") if phrase else Fault(Reason.BAD_TAGS, told)
 
 
-def _marks(asked: Asked, texts: Texts, said: Texts) -> str | None:
-    for name, text in said.items():
-        if "⟦" not in texts[name] and "⟦" not in text and "⟧" not in text:
-            continue
-        marks = [int(n) for n in _MARK.findall(texts[name])]
-        first = marks[0] if marks else 0
-        if marks != list(range(first, first + len(marks))):
-            continue  # marks of the source's own: nothing is masked
-        if told := mask.fault(text, len(marks), first=first):
-            return f"{told} in {name}"
-    return None
-
-
-def _refusal(asked: Asked, texts: Texts, said: Texts) -> str | None:
-    for name, text in said.items():
-        if phrase := refusal.new_refusal(texts[name], text, asked.source.code, asked.target.code):
-            return f"{name} declines or speaks of itself: {phrase!r}"
-    return None
-
-
-def _loop(asked: Asked, texts: Texts, said: Texts) -> str | None:
-    for name, text in said.items():
-        if is_loop(text) and not _repetitive({name: texts[name]}):
-            return f"{name} repeats itself without end"
-    return None
-
-
-def _echo(asked: Asked, texts: Texts, said: Texts) -> str | None:
-    for name, text in said.items():
-        if is_echo(texts[name], text):
-            return f"{name} came back untranslated ({echo(texts[name], text):.0%} of it is the source's)"
-    return None
-
-
-def _copied(asked: Asked, texts: Texts, said: Texts) -> str | None:
-    return answered.copied(texts, said, asked.examples)
-
-
-def _answered(asked: Asked, texts: Texts, said: Texts) -> str | None:
-    return answered.answered(texts, said, asked.source.code, asked.target.code)
-
-
-def _language(asked: Asked, texts: Texts, said: Texts) -> str | None:
-    if asked.model is None:
+def _marks(asked: Asked, text: str, said: str) -> str | None:
+    if "⟦" not in text and "⟦" not in said and "⟧" not in said:
         return None
-    name = max(said, key=lambda name: len(said[name]))  # the others are in the same language, or too short to tell
-    told = spoken.wrong_language(asked.model(), said[name], asked.target, asked.source)
-    return f"{name} is not in {asked.target.name}: {told}" if told else None
+    marks = [int(n) for n in _MARK.findall(text)]
+    first = marks[0] if marks else 0
+    if marks != list(range(first, first + len(marks))):
+        return None  # marks of the source's own: nothing is masked
+    told = mask.fault(said, len(marks), first=first)
+    return f"has other marks than its source: {told}" if told else None
 
 
-def _glossary(asked: Asked, texts: Texts, said: Texts) -> str | None:
-    if not asked.glossary.terms:
-        return None
-    return next((told for name, text in said.items() if (told := asked.glossary.missed(texts[name], text))), None)
+def _refusal(asked: Asked, text: str, said: str) -> str | None:
+    phrase = refusal.new_refusal(text, said, asked.source.code, asked.target.code)
+    return f"declines or speaks of itself: {phrase!r}" if phrase else None
 
 
-CHECKS: tuple[tuple[Reason, Callable[[Asked, Texts, Texts], str | None]], ...] = (
+def _loop(asked: Asked, text: str, said: str) -> str | None:
+    return "repeats itself without end" if is_loop(said) and not _repetitive({"": text}) else None
+
+
+def _echo(asked: Asked, text: str, said: str) -> str | None:
+    return f"came back untranslated ({echo(text, said):.0%} of it is the source's)" if is_echo(text, said) else None
+
+
+def _copied(asked: Asked, text: str, said: str) -> str | None:
+    return "is an example's, not the record's" if said in asked.examples and text not in asked.examples else None
+
+
+def _glossary(asked: Asked, text: str, said: str) -> str | None:
+    told = asked.glossary.missed(text, said) if asked.glossary.terms else None
+    return f"does not follow the glossary: {told}" if told else None
+
+
+OF_SEGMENT: tuple[tuple[Reason, Callable[[Asked, str, str], str | None]], ...] = (
     (Reason.MARKS, _marks),
     (Reason.REFUSAL, _refusal),
     (Reason.LOOP, _loop),
     (Reason.ECHO, _echo),
     (Reason.COPIED, _copied),
-    (Reason.ANSWERED, _answered),
-    (Reason.LID, _language),
     (Reason.GLOSSARY, _glossary),
 )
-"""The hard checks, in order of precedence."""
+"""The hard checks of a single text, in order of precedence: what is wrong with it, after its name."""
 
 
-def no_mistake(texts: Texts, said: Texts) -> str | None:
+def _of_language(asked: Asked, said: Texts) -> list[Fault]:
+    """Whether the longest text is in another language: the others are in the same one, or too short to tell."""
+    if asked.model is None:
+        return []
+    name = max(said, key=lambda name: len(said[name]))
+    told = spoken.wrong_language(asked.model(), said[name], asked.target, asked.source)
+    return [Fault(Reason.LID, f"{name} is not in {asked.target.name}: {told}", name)] if told else []
+
+
+def _no_mistake(texts: Texts, said: Texts) -> str | None:
     """Whether a mistake to be corrected was corrected on the way: what differs in the source is equal in the target."""
     for name in ("input", "instruction"):
         if name in said and "response" in said and texts[name] != texts["response"] and said[name] == said["response"]:
