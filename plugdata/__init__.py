@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plugdata.corpus import Corpus
     from plugdata.errors import PlugdataError
-    from plugdata.pipeline import merge, plan, push, run
+    from plugdata.pipeline import merge, plan, push, retry, run
     from plugdata.recipe import Recipe, for_translation
     from plugdata.recipe import load as load_recipe
     from plugdata.review.stats import sample, state
@@ -32,6 +32,7 @@ _PUBLIC = {  # public name → module and name there
     "merge": "pipeline:merge",
     "plan": "pipeline:plan",
     "push": "pipeline:push",
+    "retry": "pipeline:retry",
     "run": "pipeline:run",
     "sample": "review.stats:sample",
     "state": "review.stats:state",
@@ -47,6 +48,7 @@ __all__ = [
     "merge",
     "plan",
     "push",
+    "retry",
     "run",
     "sample",
     "state",

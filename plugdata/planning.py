@@ -100,14 +100,18 @@ def make(recipe: Recipe, translation: stages.Translation, ledger: Ledger | None,
 
 
 def outlook(recipe: Recipe, corpus: Corpus) -> Outlook | None:
-    """What all rows of a recipe come to, at the rate of those that its corpus holds; None if it holds all.
+    """What all rows of a recipe come to, at the rate of those that its corpus holds; None if it holds all, or asks
+    for nothing.
 
     Counted are the answers that the rows rest on, whoever paid them. Reads the sources to their end.
     """
     manifest = corpus.manifest()
-    done = manifest.stages["source"].counts.rows if manifest else 0
+    done = manifest.stages["source"].counts.rows if manifest and recipe.asked else 0
+    responses = recipe.translate.fields == "all"
     n_rows = sum(
-        frame.height for source in recipe.sources for frame in sources.read(source, Path(), lang=recipe.read_lang)
+        frame.height
+        for source in recipe.sources
+        for frame in sources.read(source, Path(), lang=recipe.read_lang, responses=responses)
     )
     if not 0 < done < n_rows:
         return None

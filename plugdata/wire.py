@@ -12,9 +12,10 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from plugdata.rows import tagged_hash
+from plugdata.rows import canonical, tagged
 
 R = TypeVar("R")
 
@@ -30,6 +31,12 @@ CONTEXT_LENGTH = "context_length"  # ours: providers answer 400, which is an ans
 class Message:
     role: str
     content: str
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """Its part of what a key hashes: canonical JSON. Messages that stand in every request of a task are the same
+        objects there, so theirs is made once (benchmarks/replay.py: 12 µs a key in place of 18)."""
+        return b'{"content":%b,"role":%b}' % (canonical(self.content), canonical(self.role))
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,13 @@ class Request:
         return {"messages": [{"role": m.role, "content": m.content} for m in self.messages], **self.params}
 
     def key(self, served_as: str) -> str:
-        """What identifies the call: the same key is never paid twice."""
-        return tagged_hash({"served_as": served_as, **self.body()})
+        """What identifies the call: the same key is never paid twice. It is `tagged_hash` of `body()` and `served_as`,
+        put together from the canonical JSON of the parts."""
+        named = {"served_as": served_as, **self.params}
+        before = canonical({name: named[name] for name in named if name < "messages"})[1:-1]
+        behind = canonical({name: named[name] for name in named if name > "messages"})[1:-1]
+        messages = b'"messages":[' + b",".join([message.canonical for message in self.messages]) + b"]"
+        return tagged(b"{" + b",".join(filter(None, (before, messages, behind))) + b"}")
 
 
 THINKING_ENDS = "</think>"
@@ -122,7 +134,13 @@ def _text(content: Any) -> str:
     if isinstance(content, list):
         parts = [part for part in content if isinstance(part, dict) and part.get("type") not in _THOUGHTS]
         content = "".join(text for part in parts if isinstance(text := part.get("text"), str))
-    return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(content, str) else ""
+    if not isinstance(content, str):
+        return ""
+    try:
+        content.encode()  # to hear of a surrogate; there and back by UTF-16 takes ten times as long
+    except UnicodeEncodeError:
+        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return content
 
 
 def _without_thinking(text: str) -> tuple[str, str]:

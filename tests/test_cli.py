@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from plugdata import cli, languages
+from plugdata import languages
 from plugdata import recipe as recipes
 from plugdata.calls import retry
 from plugdata.corpus import Corpus
 from plugdata.review.closing import closing
+from tests import commands
+from tests.commands import Run
 from tests.servers import llm
 from tests.servers.llm import LlmServer
+
+run = commands.run
 
 TOPICS = ["the old bridge", "a quiet garden", "the night train", "an island market", "the village school"]
 
@@ -36,34 +40,10 @@ def _source(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> "_Run":
-    """`plugdata ARGS` in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PLUGDATA_MODEL", "PLUGDATA_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(retry, "WAIT_FIRST_S", 0.001)
-    return _Run(monkeypatch, capsys)
-
-
 HERE = ["--model", "m", "--base-url", "http://127.0.0.1:9/v1"]
 
 
-class _Run:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *args: object) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["plugdata", *map(str, args)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out, err = self._capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-
-def test_translate_pair_filter_dedup_one_by_one(run: _Run, tmp_path: Path) -> None:
+def test_translate_pair_filter_dedup_one_by_one(run: Run, tmp_path: Path) -> None:
     with LlmServer() as server:
         asked = ["--to", "ko,es", "--model", "m", "--base-url", server.base_url]
         code, out, err = run("translate", _source(tmp_path), "corpus", *asked)
@@ -86,7 +66,7 @@ def test_translate_pair_filter_dedup_one_by_one(run: _Run, tmp_path: Path) -> No
     assert "What became of every row" in shown and "Taken out" in shown
 
 
-def test_set_moves_a_threshold_of_a_corpus_and_is_remembered(run: _Run, tmp_path: Path) -> None:
+def test_set_moves_a_threshold_of_a_corpus_and_is_remembered(run: Run, tmp_path: Path) -> None:
     with LlmServer() as server:
         run("translate", _source(tmp_path), "corpus", "--to", "ko", "--model", "m", "--base-url", server.base_url)
     run("filter", "corpus", "--set", "filter.length.max_chars=10")
@@ -95,7 +75,7 @@ def test_set_moves_a_threshold_of_a_corpus_and_is_remembered(run: _Run, tmp_path
     assert json.loads(run("status", "corpus", "--json")[1])["kept"] == {"ko": 0}
 
 
-def test_translating_again_adds_to_what_the_corpus_has(run: _Run, tmp_path: Path) -> None:
+def test_translating_again_adds_to_what_the_corpus_has(run: Run, tmp_path: Path) -> None:
     with LlmServer() as server:
         here = ["--model", "m", "--base-url", server.base_url]
         run("translate", _source(tmp_path), "corpus", "--to", "ko", "--license", "mit", *here)
@@ -106,7 +86,7 @@ def test_translating_again_adds_to_what_the_corpus_has(run: _Run, tmp_path: Path
     assert (recipe.languages, recipe.filter.lid.min, recipe.sources[0].license) == (("ko", "es"), 0.3, "mit")
 
 
-def test_a_stage_command_does_not_pretend_to_change_what_was_translated(run: _Run, tmp_path: Path) -> None:
+def test_a_stage_command_does_not_pretend_to_change_what_was_translated(run: Run, tmp_path: Path) -> None:
     with LlmServer() as server:
         run("translate", _source(tmp_path), "corpus", "--to", "ko", "--model", "m", "--base-url", server.base_url)
         code, _, err = run("dedup", "corpus", "--set", "translate.protocol=plain")
@@ -116,7 +96,7 @@ def test_a_stage_command_does_not_pretend_to_change_what_was_translated(run: _Ru
     assert set(Corpus(tmp_path / "corpus").rows("dedup", "ko")["license"]) == {"mit"}
 
 
-def test_what_is_asked_of_a_corpus_too_early_or_of_a_damaged_one(run: _Run, tmp_path: Path) -> None:
+def test_what_is_asked_of_a_corpus_too_early_or_of_a_damaged_one(run: Run, tmp_path: Path) -> None:
     with LlmServer(faults=[llm.quota_exhausted()]) as server:
         here = ["--to", "ko", "--model", "m", "--base-url", server.base_url]
         assert run("translate", _source(tmp_path), "corpus", *here)[0] == 3
@@ -125,7 +105,8 @@ def test_what_is_asked_of_a_corpus_too_early_or_of_a_damaged_one(run: _Run, tmp_
             assert (code, "lacks the stage translate in ko" in err) == (2, True)
         code, out, _ = run("status", "corpus")
         assert "interrupted: the same command resumes" in out
-        assert run("sample", "corpus", "--reason", "bogus")[0] == 2
+        code, _, err = run("sample", "corpus", "--reason", "refusl")
+        assert (code, "'refusl' is no reason; did you mean 'refusal'?" in err) == (2, True)
         server.faults = []
         assert run("translate", _source(tmp_path), "corpus", *here)[0] == 0
     (tmp_path / "corpus/rows/translate/ko/part-00000.parquet").write_bytes(b"not parquet")
@@ -172,7 +153,7 @@ def test_what_is_asked_of_a_corpus_too_early_or_of_a_damaged_one(run: _Run, tmp_
     ],
 )
 def test_bad_input_is_told_in_two_lines(
-    run: _Run, tmp_path: Path, args: list[str], code: int, where: str, what_next: str
+    run: Run, tmp_path: Path, args: list[str], code: int, where: str, what_next: str
 ) -> None:
     _source(tmp_path)
     exit_code, out, err = run(*args)
@@ -185,7 +166,7 @@ def test_bad_input_is_told_in_two_lines(
 
 
 def test_a_wrong_key_an_empty_account_and_an_endpoint_that_is_not_there(
-    run: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "REACH_S", 0.05)
     asked = ["translate", _source(tmp_path), "corpus", "--to", "ko", "--model", "m", "--base-url"]
@@ -202,7 +183,7 @@ def test_a_wrong_key_an_empty_account_and_an_endpoint_that_is_not_there(
     assert (code, "cannot be reached" in err) == (1, True)
 
 
-def test_failed_rows_are_exit_code_3_and_a_locked_corpus_1(run: _Run, tmp_path: Path) -> None:
+def test_failed_rows_are_exit_code_3_and_a_locked_corpus_1(run: Run, tmp_path: Path) -> None:
     with LlmServer(faults=[llm.when(lambda request: "bridge" in request.text, llm.server_error())]) as server:
         asked = ["--to", "ko", "--model", "m", "--base-url", server.base_url, "--set", "translate.retries=0"]
         code, _, err = run("translate", _source(tmp_path), "corpus", *asked)
@@ -212,7 +193,7 @@ def test_failed_rows_are_exit_code_3_and_a_locked_corpus_1(run: _Run, tmp_path: 
     assert (code, "written by another process" in err) == (1, True)
 
 
-def test_status_tells_what_a_run_is_at_while_it_is_at_it(run: _Run, tmp_path: Path) -> None:
+def test_status_tells_what_a_run_is_at_while_it_is_at_it(run: Run, tmp_path: Path) -> None:
     import threading
 
     from plugdata import pipeline
@@ -259,7 +240,7 @@ def test_help_lists_the_commands_in_the_order_of_the_work_and_loads_nothing_heav
 
 
 def test_every_language_is_listed_in_columns_that_no_script_displaces(
-    run: _Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     lines = [line.rstrip() for line in run("languages")[1].splitlines()]
@@ -272,7 +253,7 @@ def test_every_language_is_listed_in_columns_that_no_script_displaces(
         assert len(line) <= 100
 
 
-def test_a_language_as_json_has_every_field(run: _Run) -> None:
+def test_a_language_as_json_has_every_field(run: Run) -> None:
     listed = [json.loads(line) for line in run("languages", "--json")[1].splitlines()]
     mexican = next(language for language in listed if language["code"] == "es-MX")
     assert len(listed) == len(languages.table())
@@ -280,11 +261,11 @@ def test_a_language_as_json_has_every_field(run: _Run) -> None:
     assert (mexican["base"], mexican["informal"]) == ("es", "tú, plural ustedes")
 
 
-def test_every_schema_can_be_printed(run: _Run) -> None:
+def test_every_schema_can_be_printed(run: Run) -> None:
     assert json.loads(run("schema", "recipe")[1])["title"] == "plugdata recipe"
 
 
-def test_the_schemas_in_the_project_are_those_of_the_code(run: _Run) -> None:
+def test_the_schemas_in_the_project_are_those_of_the_code(run: Run) -> None:
     folder = Path(__file__).parent.parent / "schemas"
     assert sorted(path.name for path in folder.iterdir()) == [
         f"{n}.schema.json" for n in ("manifest", "recipe", "rows")

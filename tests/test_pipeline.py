@@ -264,9 +264,10 @@ def test_a_corpus_stays_bound_to_its_sources_and_pivot(tmp_path: Path) -> None:
 
 def test_every_row_is_accounted_for_in_every_stage(tmp_path: Path) -> None:
     faults = [
-        llm.share(0.2, llm.echo()),
+        llm.when(lambda request: "the 4th kind" in request.text, llm.echo()),
+        llm.when(lambda request: "the 5th kind" in request.text, llm.missing_tag()),
+        llm.when(lambda request: "Number 6 on" in request.text, llm.speaking("fi")),
         llm.share(0.2, llm.missing_tag(), "b"),
-        llm.share(0.2, llm.speaking("fi"), "c"),
     ]
     with LlmServer(faults=faults) as server:
         recipe = _recipe(tmp_path, server, n=30)

@@ -32,6 +32,90 @@ def test_source_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
     assert _load(tmp_path, GOOD).sources[0].path == str(tmp_path / "rows.jsonl")
 
 
+EVERYWHERE = """\
+corpus: corpora/x
+sources: [{path: rows.jsonl, license: mit}]
+languages: [ko, sw]
+translations: [{lang: sw, path: sw.json}]
+models: [{model: local, weights: mine.gguf}]
+translate:
+  glossary: terms.csv
+  again: [{reasons: [lid], rows: again.txt, model: {model: local, weights: strong.gguf}}]
+quality:
+  back_translation: {model: {model: local, weights: back.gguf}}
+  judge: {model: {model: strict, base_url: "https://me:secret@api.example.com/v1?key=secret", api_key_env: HUSH}}
+filter: {lid: {model: my.ftz}}
+ledger: shared.sqlite
+"""
+
+
+def _files_of(recipe: recipes.Recipe) -> list[str]:
+    assert recipe.quality.back_translation and recipe.quality.back_translation.model
+    again = recipe.translate.again[0]
+    assert again.model
+    return [
+        str(path)
+        for path in (
+            *(recipe.sources[0].path, recipe.translations[0].path, recipe.models[0].weights, recipe.translate.glossary),
+            *(again.rows, again.model.weights, recipe.quality.back_translation.model.weights),
+            *(recipe.filter.lid.model, recipe.ledger),
+        )
+    ]
+
+
+NAMES = ["rows.jsonl", "sw.json", "mine.gguf", "terms.csv", "again.txt", "strong.gguf", "back.gguf", "my.ftz"]
+
+
+def test_every_file_that_a_recipe_names_is_relative_to_it(tmp_path: Path) -> None:
+    recipe = _load(tmp_path, EVERYWHERE)
+    assert _files_of(recipe) == [str(tmp_path / name) for name in (*NAMES, "shared.sqlite")]
+    assert _load(tmp_path, recipes.dump(recipe)) == recipe
+
+
+def test_what_is_typed_is_relative_to_where_it_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    recipe = _load(tmp_path, EVERYWHERE, "translate.glossary=t.csv", "translations=[{lang: sw, path: s.json}]")
+    assert recipe.translate.glossary == tmp_path / "here" / "t.csv"
+    assert recipe.translations[0].path == str(tmp_path / "here" / "s.json")
+    assert _load(tmp_path, GOOD, "models=[{model: local, weights: small}]").models[0].weights == "small"
+
+
+def test_of_files_that_a_recipe_names_the_names_alone_are_published(tmp_path: Path) -> None:
+    published = recipes.public(_load(tmp_path, EVERYWHERE))
+    assert all(name in published for name in NAMES)
+    for secret in (str(tmp_path), "secret", "HUSH", "shared.sqlite"):
+        assert secret not in published
+    assert yaml.safe_load(published)["quality"]["judge"]["model"]["base_url"] == "https://api.example.com/v1"
+
+
+STRONG = "{model: s, base_url: 'http://127.0.0.1:1/v1'}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differs"),
+    [
+        ([], ["translate.retries=9", "models.0.base_url=http://127.0.0.1:2/v1"], None),
+        ([], ["translate.repair=3"], "translate"),
+        ([], ["translate.again=[{reasons: [echo]}]"], None),  # a part in which no row needed it
+        (["translate.again=[{reasons: [loop]}]"], ["translate.again=[{reasons: [echo]}]"], "translate"),
+        (
+            [f"translate.again=[{{reasons: [lid], rows: a.txt, model: {STRONG}}}]"],
+            [f"translate.again=[{{reasons: [lid], rows: b.txt, model: {STRONG.replace(':1/', ':2/')}}}]"],
+            None,
+        ),
+        ([f"quality.judge.model={STRONG}"], [f"quality.judge.model={STRONG.replace(':1/', ':2/')}"], None),
+        ([f"quality.judge.model={STRONG}"], ["quality.judge.sample=0.2"], "quality"),
+        ([], ["translate.glossary=terms.csv"], "translate"),
+    ],
+)
+def test_recipes_of_one_corpus_may_differ_in_where_and_in_what_was_asked_again(
+    tmp_path: Path, one: list[str], other: list[str], differs: str | None
+) -> None:
+    assert _load(tmp_path, GOOD, *one).asks_otherwise(_load(tmp_path, GOOD, *other)) == differs
+    assert _load(tmp_path, GOOD, *other).asks_otherwise(_load(tmp_path, GOOD, *one)) == differs
+
+
 def test_a_dumped_recipe_loads_back_equal(tmp_path: Path) -> None:
     recipe = _load(tmp_path, GOOD)
     assert _load(tmp_path, recipes.dump(recipe)) == recipe
@@ -73,6 +157,13 @@ filter:
         (GOOD.replace("model: m,", "model: m, params: {extra_headers: {}},"), "'extra_headers' is not a parameter"),
         (GOOD.replace("model: m,", "model: m, params: {since: 2024-01-01},"), "cannot be sent as JSON"),
         (GOOD + "filter: {ratio: {band: [3, 1]}}\n", "the floor below the ceiling"),
+        (GOOD + "translate: {again: [{reasons: [content-filter]}]}\n", "the same model gives the same content-filter"),
+        (GOOD + "translate: {again: [{reasons: [pivot], model: {model: n}}]}\n", "changes nothing about pivot"),
+        (
+            GOOD + "translations: [{lang: ko, path: a.json, columns: {respons: a}}]\n",
+            "'respons' is not a field of ours; did you mean 'response'?",
+        ),
+        (GOOD + "translations: [{lang: fr, path: fr.json}]\n", "`translations` has 'fr', which is not in `languages`"),
         ("", "is empty"),
     ],
 )
@@ -145,6 +236,9 @@ def _defaults() -> dict[str, object]:
 
 def test_every_recipe_of_the_project_is_valid() -> None:
     found = sorted(recipes.packaged("").rglob("*.yaml"))
-    assert [path.name for path in found] == ["plug-zh-ko-it-es.yaml", "quickstart.yaml"]
+    assert [path.name for path in found] == [
+        *("plug-ca-gl-eu-through-es.yaml", "plug-es-MX-zh-Hant.yaml", "plug-zh-ko-it-es.yaml"),
+        "quickstart.yaml",
+    ]
     for path in found:
         recipes.load(path)

@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from plugdata import rows
+from plugdata.recipe import Route
 from plugdata.translate import route
 from plugdata.translate.protocols import parse_tags
 from tests.labelled import Labelled, score
 from tests.labelled import route as labelled
+
+POLICIES = Route().policies
 
 LABELLED = labelled()
 
@@ -163,7 +166,7 @@ GONE = RHYME | {"status": "quarantined", "stage": "source", "reason": "bad-recor
 
 def test_class_and_policy_stand_on_kept_rows_and_nothing_else_is_touched() -> None:
     given = batch(LABELS, GONE, PLAIN, RHYME)
-    done = route.apply(given, {"wordplay": "translate"}, "en")
+    done = route.apply(given, {**POLICIES, "wordplay": "translate"}, "en")
     assert done["task_class"].to_list() == ["fixed-labels", None, None, "wordplay"]
     assert done["policy"].to_list() == ["translate", None, None, "translate"]
     assert done.schema["task_class"] == done.schema["policy"] == pl.String
@@ -171,7 +174,7 @@ def test_class_and_policy_stand_on_kept_rows_and_nothing_else_is_touched() -> No
 
 
 def test_a_kept_row_whose_policy_is_drop_is_dropped_with_the_reason_why() -> None:
-    done = route.apply(batch(RHYME, PLAIN), {}, "en-GB")
+    done = route.apply(batch(RHYME, PLAIN), POLICIES, "en-GB")
     row = done.row(0, named=True)
     verdict = {name: row[name] for name in rows.VERDICT}
     assert verdict == {
@@ -186,20 +189,25 @@ def test_a_kept_row_whose_policy_is_drop_is_dropped_with_the_reason_why() -> Non
 
 
 def test_rows_in_another_language_than_english_are_ordinary() -> None:
-    done = route.apply(batch(RHYME), {}, "es")
+    done = route.apply(batch(RHYME), POLICIES, "es")
     assert done.row(0, named=True)["task_class"] is None
     assert done["status"].to_list() == ["kept"]
 
 
 def test_a_batch_without_rows_gets_the_columns() -> None:
-    done = route.apply(batch(), {}, "en")
+    done = route.apply(batch(), POLICIES, "en")
     assert done.is_empty()
     assert done.schema == pl.Schema(BEFORE) | {"task_class": pl.String, "policy": pl.String}
 
 
-def test_every_class_has_a_default_among_the_policies() -> None:
-    assert tuple(route.DEFAULTS) == route.CLASSES
-    assert set(route.DEFAULTS.values()) == set(route.POLICIES)
+def test_without_policies_every_row_is_ordinary() -> None:
+    done = route.apply(batch(RHYME), {}, "en")
+    assert done["task_class"].to_list() == [None]
+    assert done["status"].to_list() == ["kept"]
+
+
+def test_a_recipe_has_a_policy_for_every_class() -> None:
+    assert set(Route().policies) == set(route.CLASSES)
 
 
 # --- kept_spans: ⟪ ⟫ mark what stays ---

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.servers import llm
 from tests.servers.llm import LlmServer
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +19,7 @@ PLACES = ["the harbour", "an old mill", "the weather station", "a mountain hut",
 pytestmark = pytest.mark.usefixtures("lid_model_path")
 
 
-def _recipe(folder: Path, server: LlmServer, languages: str = "ko, es") -> Path:
+def _recipe(folder: Path, server: LlmServer, languages: str = "ko, es", more: str = "") -> Path:
     """A recipe file; two of its rows are twins, one is a duplicate, one is not worth a call."""
     records = [
         {
@@ -36,7 +38,7 @@ def _recipe(folder: Path, server: LlmServer, languages: str = "ko, es") -> Path:
         "sources: [{path: rows.json, license: apache-2.0}]\n"
         f"languages: [{languages}]\n"
         f"models: [{{model: test, base_url: '{server.base_url}', limits: {{concurrency: 4}}}}]\n"
-        "split: {validation: 0.2}\n"
+        "split: {validation: 0.2}\n" + more
     )
     return path
 
@@ -126,6 +128,35 @@ def test_parts_of_different_corpora_are_not_merged(tmp_path: Path, key: str, val
     assert (code, out) == (2, "")
     assert "no parts of one corpus" in err and key.partition(".")[0] in err
     assert not (tmp_path / "merged").exists()
+
+
+def _other_numbers(request: llm.Request) -> str:
+    """A translation that `filter` does not believe."""
+    return re.sub(r"\d+", lambda match: str(int(match[0]) + 1000), llm.usual_answer(request))
+
+
+def test_what_shards_were_asked_again_is_asked_again_of_the_whole(tmp_path: Path) -> None:
+    def cheap(request: llm.Request) -> bool:
+        return request.json["model"] == "test" and llm.target_language(request) == "ko"
+
+    echoes = llm.when(lambda r: cheap(r) and "month 5." in r.text, llm.echo())
+    wrong = llm.when(lambda r: cheap(r) and "the reading room for" in r.text, llm.answered(_other_numbers))
+    (tmp_path / "terms.csv").write_text("source,target\nnothing that stands here,no\n")
+    with LlmServer([echoes, wrong]) as server:
+        recipe = _recipe(tmp_path, server, more="translate: {glossary: terms.csv}\n")
+        parts = _made_in_parts(tmp_path, recipe, until="dedup")
+        assert _plugdata(tmp_path, "run", recipe, "-q")[0] == 0
+        strong = ["--model", "strong", "--base-url", server.base_url, "-q"]
+        named = ["--reason", "echo", "--reason", "numbers"]
+        codes = [_plugdata(tmp_path, "retry", part, *named, *strong)[0] for part in (*parts, "whole/plug")]
+        assert codes[-1] == 0 and set(codes) <= {0, 2} and codes.count(0) >= 3  # 2: a part with no such row
+        asked = len(server.requests)
+        code, _, err = _plugdata(tmp_path, "merge", *parts, "-o", "merged/plug")
+        assert code == 0, err
+        assert len(server.requests) == asked
+    states = [json.loads(_plugdata(tmp_path, "status", c, "--json")[1]) for c in ("merged/plug", "whole/plug")]
+    assert states[0]["kept"] == states[1]["kept"] == {"ko": N_ROWS, "es": N_ROWS}
+    assert _published(tmp_path / "merged/plug/dist") == _published(tmp_path / "whole/plug/dist")
 
 
 def test_a_corpus_that_is_there_is_not_merged_over(tmp_path: Path) -> None:

@@ -162,8 +162,8 @@ _ONLY_CODE = re.compile(
     )
     + ")"
 )
-_CODE_SIGN = re.compile(r"[({;=#$>:]")  # one of these or of the next is in every line that only code has
-_CODE_HINTS = ("import ", "sudo ", "pip", "npm ", "git ", "docker ", "@Override")
+# one of these is in every line that only code has
+_CODE_HINTS = (*"({;=#$>:", "import ", "sudo ", "pip", "npm ", "git ", "docker ", "@Override")
 _CODE_BESIDE_CODE = re.compile(
     r"[ \t]*+(?:"
     + "|".join(
@@ -189,8 +189,7 @@ _LINE = re.compile(r"[^\n]+")
 
 def unfenced(text: str) -> Iterator[Block]:
     """Runs of lines of bare code; each run has a line that only code has."""
-    signs = _CODE_SIGN.search(text) or has_any(text, _CODE_HINTS)
-    if not signs:
+    if not has_any(text, _CODE_HINTS):
         return
     trimmed = "\n".join([line.rstrip() for line in text.split("\n")])  # "\r", and blanks that models leave
     if "{\n" not in trimmed and not _ONLY_CODE.search(trimmed):

@@ -47,12 +47,13 @@ def is_echo(source: str, answer: str) -> bool:
 
     Code, URLs, tags and LaTeX are no evidence, and neither is a source with hardly a word to translate.
     """
-    tokens, words = answer.split(), source.split()
+    tokens = answer.split()
+    most = len(source) // _TOKEN
     if len(answer) < _TOKEN * len(tokens):
-        known = set(words)
-        if sum(token in known for token in tokens) < _FEW * len(tokens):
+        known = set(source.split())
+        if sum(map(known.__contains__, tokens)) < _FEW * len(tokens):
             return False
-    elif len(source) < _TOKEN * len(words):
+    elif len(source.split(maxsplit=most)) > most:  # no need to count on
         return False  # white space separates the source's words, and hardly any of the answer's
     if echo(source, answer) < ECHO_MIN:
         return False

@@ -19,6 +19,9 @@ _ARABIC = "\u0620-\u064a\u066e-\u06d3"
 _INDIC = "".join(chr(c) for c in range(0x900, 0xE00) if unicodedata.category(chr(c))[0] in "LM")
 _COMBINING = "".join(chr(c) for c in range(0x300, 0x1D00) if unicodedata.category(chr(c)) in ("Mn", "Mc"))
 
+_HIGH = "‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ\x80-\xa0¢-ª¬-¶¸-º¼-¾"
+"""What cp1252 reads in the bytes behind a first one, less what may stand behind a letter: “ ” ‘ ’ … – — € « » · ¡ ¿."""
+
 _SPACED = _CYRILLIC + _INDIC + _ARABIC
 _HANGUL, _HAN = "\uac00-\ud7a3", "\u3400-\u4dbf\u4e00-\u9fff"
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff" + _HAN
@@ -28,6 +31,7 @@ PATTERN = "|".join(
     (
         "[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]",
         "[ÂÃÐÑØÙ][\x80-\x9f\xa1-\xaa\xac-\xba\xbc-\xbf]|Â[\xa0«»]|â€|ã€|à[¤¥¦¸¹]",  # UTF-8 read as cp1252
+        f"[ã-í][{_HIGH}]{{2}}",  # the same, of three bytes: Chinese, Japanese, Korean
         f"(?:^|[\\s!-/:-@])[{_COMBINING}]",
         f"[{_CYRILLIC}][{_LATIN}{_GREEK}]|[{_LATIN}{_GREEK}][{_CYRILLIC}]",
         f"[{_GREEK}]{{2}}[{_LATIN}]|[{_LATIN}][{_GREEK}]{{2}}",

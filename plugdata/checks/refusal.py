@@ -7,6 +7,7 @@ filter took 90 % of a data set with it (METHODS §3, ultrachat-uncensored), henc
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
@@ -26,10 +27,12 @@ _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3
 
 def refuses(text: str, codes: Iterable[str]) -> str | None:
     """The phrase by which a text, at its beginning or end, declines or speaks of itself, in one of some languages."""
+    return _said(_folded(_ends(text)), codes)
+
+
+def _ends(text: str) -> str:
     text = text.strip()
-    if len(text) > 2 * READ_CHARS:
-        text = f"{text[:READ_CHARS]}\n{text[-READ_CHARS:]}"
-    return _said(_folded(text), codes)
+    return f"{text[:READ_CHARS]} {text[-READ_CHARS:]}" if len(text) > 2 * READ_CHARS else text
 
 
 def new_refusal(source: str, answer: str, source_code: str, target_code: str) -> str | None:
@@ -37,14 +40,43 @@ def new_refusal(source: str, answer: str, source_code: str, target_code: str) ->
 
     It is not where the source anywhere declines by a phrase of its language or English, or, in English, by any words.
     """
-    codes = dict.fromkeys((target_code, source_code, "en"))
-    phrase = refuses(answer, codes)
+    phrase = refuses(answer, _codes(source_code, target_code))
     if phrase is None:
         return None
     folded = _folded(source)
     if _said(folded, dict.fromkeys((source_code, "en"))) or _DECLINES.search(folded):
         return None
     return phrase
+
+
+def none_refuses(answers: Iterable[str], source_code: str, target_code: str) -> bool:
+    """True only where `new_refusal` is None for each of some answers, whatever their sources: nearly always. All are
+    asked at once, and by few clues: half the time."""
+    folded = _folded(" ".join(map(_ends, answers)))
+    return not any(map(folded.__contains__, _clues(_codes(source_code, target_code))))
+
+
+def _codes(source_code: str, target_code: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((target_code, source_code, "en")))
+
+
+@cache
+def _clues(codes: tuple[str, ...]) -> tuple[str, ...]:
+    """Few strings of which each phrase of some languages holds one: a dozen for fifty phrases. Always the one that most
+    of the phrases hold which are left; of 6 characters or more, or ordinary words would hold them."""
+    left = {phrase for code in codes for phrase in _phrases(code)}
+    clues: list[str] = []
+    while left:
+        parts = Counter(part for phrase in sorted(left) for part in {*_parts(phrase)})
+        clues.append(max(parts, key=lambda part: (parts[part], part)))
+        left = {phrase for phrase in left if clues[-1] not in phrase}
+    return tuple(clues)
+
+
+def _parts(phrase: str) -> Iterable[str]:
+    """Every part of a phrase of 6 to 12 characters, and of a shorter phrase itself."""
+    for n in range(min(6, len(phrase)), min(12, len(phrase)) + 1):
+        yield from (phrase[at : at + n] for at in range(len(phrase) - n + 1))
 
 
 _DECLINES = re.compile(
@@ -63,6 +95,8 @@ def _folded(text: str) -> str:
     for char, plain in _SAME:
         if char in folded:  # str.translate takes ten times as long on a text that is not ASCII
             folded = folded.replace(char, plain)
+    if folded.isprintable() and "  " not in folded and folded == folded.strip():
+        return folded  # of white space only single blanks are printable; to split and join takes as long as all before
     return " ".join(folded.split())
 
 

@@ -12,6 +12,9 @@ MIN_CHARS = 300
 """Characters of the shortest loop: laughter, a rule of 120 dashes and sixty "very" stay below; so does whatever
 tests/test_repetition.py holds of refrains, tables and lists. Loops of models run to the end of their room."""
 
+_GLANCE_CHARS = 4 * MAX_UNIT
+"""Characters whose end clears nearly every text at once: of two units there are enough, whatever white space is."""
+
 
 def is_loop(text: str, min_chars: int = MIN_CHARS) -> bool:
     """Whether a text ends in one unit of up to MAX_UNIT characters again and again.
@@ -20,11 +23,20 @@ def is_loop(text: str, min_chars: int = MIN_CHARS) -> bool:
     `min_chars`: how many characters the loop must have, 70 or more.
     """
     text = text.rstrip("\ufffd")
+    if len(text) < min_chars:
+        return False
     if len(text) - len(text.rstrip()) >= min_chars:
         return True
+    end = "".join(text[-_GLANCE_CHARS:].split())
+    if len(end) >= 2 * MAX_UNIT and _before(end) < 0:
+        return False
     squeezed = "".join(text.split())
-    # the end of a loop stands once more a unit before, and nowhere nearer: that gives the only unit to try
-    before = squeezed.rfind(squeezed[-MAX_UNIT:], -2 * MAX_UNIT, -1)
+    before = _before(squeezed)
     unit = len(squeezed) - MAX_UNIT - before
     n = max(min_chars, MIN_TIMES * unit)
     return before >= 0 and n <= len(squeezed) and squeezed[-n:-unit] == squeezed[unit - n :]
+
+
+def _before(squeezed: str) -> int:
+    """Where the end of a loop stands once more: a unit before, and nowhere nearer. That gives the only unit to try."""
+    return squeezed.rfind(squeezed[-MAX_UNIT:], -2 * MAX_UNIT, -1)

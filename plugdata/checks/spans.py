@@ -18,7 +18,7 @@ NUL = "\0"  # white space to nobody, a letter to nobody
 
 def covered(text: str, *, comments: bool = False) -> str:
     """The text with NULs for what must not change; with `comments`, the words of comments in code stay."""
-    signs = _SIGN.search(text) is not None or "www." in text
+    signs = code.has_any(text, _SIGNS)
     if signs:
         text = _apply(_cover(text, code.fenced(text), comments), _BEFORE_CODE)
     text = _cover(text, code.statements(text), comments)
@@ -28,7 +28,7 @@ def covered(text: str, *, comments: bool = False) -> str:
     return _DOTTED.sub(_erase, text) if _DOT.search(text) else text
 
 
-_SIGN = re.compile(r"[`~{\[<$\\@/%&⟦⟧〚〛)]")  # without one of these there are dotted names at most
+_SIGNS = (*"`~{[<$\\@/%&⟦⟧〚〛)", "www.")  # without one of these there are dotted names at most
 
 
 def _apply(text: str, finders: Iterable[tuple[tuple[str, ...], Callable[[str], str]]]) -> str:

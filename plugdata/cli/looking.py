@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from plugdata.cli.options import corpus_argument, json_option
+from plugdata.cli.options import corpus_argument, json_option, reason_of
 from plugdata.cli.showing import console
 
 
@@ -23,7 +23,7 @@ def status(corpus: Path, as_json: bool) -> None:
         return
     out = console()
     if state.funnel.until:
-        out.print(screen.funnel(state.funnel), *screen.mending(state.mending), sep="\n")
+        out.print(screen.funnel(state.funnel), *screen.mending(state.mending), *screen.quality(state.quality), sep="\n")
     if state.progress:
         out.print(*screen.progress(state.progress, state.running), sep="\n")
     elif not state.funnel.until:
@@ -51,14 +51,12 @@ def sample(
     from plugdata.corpus import Corpus
     from plugdata.languages import get as known
     from plugdata.review import screen, stats
-    from plugdata.rows import Reason
 
-    if reason is not None and reason not in list(Reason):
-        raise click.BadParameter(f"{reason!r} is none of: {', '.join(Reason)}", param_hint="--reason")
+    named = reason_of(reason) if reason else None
     opened = Corpus.open(corpus)
     manifest = opened.manifest()
     for code in [known(lang).code] if lang else stats.languages_of(manifest) if manifest else []:
-        found = stats.sample(opened, code, n, status=status, reason=reason, seed=seed)
+        found = stats.sample(opened, code, n, status=status, reason=named, seed=seed)
         if as_json:
             click.echo(found.write_ndjson(), nl=False)
         else:

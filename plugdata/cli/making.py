@@ -16,9 +16,11 @@ from plugdata.cli.options import (
     model_options,
     money_options,
     quiet_option,
+    reason_of,
     recipe_of,
     recipe_options,
     set_option,
+    typed,
 )
 from plugdata.cli.showing import console, funnel_of, watching
 
@@ -66,7 +68,11 @@ def plan(asked: "Recipe", limit: int | None, as_json: bool, quiet: bool) -> None
 
 @click.command(short_help="Make or bring up to date the corpus of a recipe.")
 @recipe_options
-@click.option("--until", type=click.Choice(["screen", "translate", "pair", "filter", "dedup", "dist"]), default="dist")
+@click.option(
+    "--until",
+    type=click.Choice(["screen", "translate", "pair", "filter", "dedup", "quality", "dist"]),
+    default="dist",
+)
 def run(asked: "Recipe", limit: int | None, until: str, quiet: bool) -> None:
     """Make or bring up to date the corpus of a RECIPE: translate, pair, filter, dedup, dist/, and push if it says so.
 
@@ -96,7 +102,8 @@ def run(asked: "Recipe", limit: int | None, until: str, quiet: bool) -> None:
 @click.argument("source")
 @corpus_argument
 @click.option("--to", "languages", required=True, metavar="CODES", help="Target languages, e.g. ko,sw.")
-@click.option("--pivot", help="Language of the source. Default: en.")
+@click.option("--pivot", help="Language in which the model will think. Default: en.")
+@click.option("--source-lang", help="Language of the source. Default: the pivot; another is translated into it too.")
 @click.option("--split", help="Split of a Hub data set. Default: train.")
 @click.option("--config", help="Configuration of a Hub data set.")
 @click.option("--map", "columns", multiple=True, metavar="OURS=THEIRS", help="Column, e.g. response=output.")
@@ -143,6 +150,7 @@ def translate(
 @click.option("--target", type=PATH, help="The translations, in the same format.")
 @click.option("--to", help="Language of the translations. Default: the file's name, as in ko.json.")
 @click.option("--by", type=click.Choice(["auto", "id", "order"]), default="auto", help="How records are matched.")
+@click.option("--license", help="Licence of the originals, e.g. cc-by-nc-4.0.")
 @set_option
 @quiet_option
 def pair(
@@ -151,6 +159,7 @@ def pair(
     target: Path | None,
     to: str | None,
     by: str,
+    license: str | None,
     assignments: tuple[str, ...],
     quiet: bool,
 ) -> None:
@@ -167,7 +176,7 @@ def pair(
         raise click.UsageError("--pivot and --target go together")
     with funnel_of(corpus), watching(quiet) as watch:
         if pivot and target:
-            asked = recipes.for_pairs(pivot, target, corpus, to, by, assignments)
+            asked = recipes.for_pairs(pivot, target, corpus, to, by, license, assignments)
             pipeline.run(asked, until="pair", watch=watch)
         else:
             pipeline.run(recipe_of(corpus, assignments), first="pair", until="pair", watch=watch)
@@ -219,16 +228,12 @@ def retry(
     """
     from plugdata import pipeline
     from plugdata import recipe as recipes
-    from plugdata.rows import Reason
 
-    for reason in reasons:
-        if reason not in list(Reason):
-            raise click.BadParameter(f"{reason!r} is none of: {', '.join(Reason)}", param_hint="--reason")
+    asked = [reason_of(reason) for reason in reasons]
+    stronger = recipes.model(**typed(flags))
     recipe = recipe_of(corpus, assigned(assignments, budget=budget, ledger=ledger))
     with funnel_of(corpus), watching(quiet) as watch:
-        pipeline.retry(
-            recipe, [Reason(reason) for reason in reasons], model=recipes.model(**flags), repair=repair, watch=watch
-        )
+        pipeline.retry(recipe, asked, model=stronger, repair=repair, watch=watch)
 
 
 @click.command(short_help="One corpus from parts made on several machines.")

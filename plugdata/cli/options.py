@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from plugdata.recipe import Recipe
+    from plugdata.rows import Reason
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -109,6 +111,27 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def assigned(assignments: tuple[str, ...], **flags: Any) -> tuple[str, ...]:
     """Flags that are keys of a recipe, as assignments before those of --set."""
     return (*(f"{key}={json.dumps(str(value))}" for key, value in flags.items() if value is not None), *assignments)
+
+
+def typed(flags: dict[str, Any]) -> dict[str, Any]:
+    """The model's options as they are meant beside a recipe that has a model: those of the environment count only
+    where one was named by hand."""
+    source = click.get_current_context().get_parameter_source
+    if source("model") is ParameterSource.COMMANDLINE:
+        return flags
+    return {name: value if source(name) is ParameterSource.COMMANDLINE else None for name, value in flags.items()}
+
+
+def reason_of(word: str) -> "Reason":
+    """The reason that a word of the command line names. Raises BadParameter."""
+    from plugdata.recipe import did_you_mean
+    from plugdata.rows import Reason
+
+    known = [str(reason) for reason in Reason]
+    if word not in known:
+        told = did_you_mean(word, known) or f"; there are {', '.join(known)}"
+        raise click.BadParameter(f"{word!r} is no reason{told}", param_hint="--reason")
+    return Reason(word)
 
 
 def first(recipe: "Recipe", limit: int | None) -> "Recipe":

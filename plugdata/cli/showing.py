@@ -55,7 +55,7 @@ def _print(path: Path, whole: "Recipe | None") -> None:
     corpus, out = Corpus(path), console()
     state = stats.state(corpus)
     funnel = state.funnel
-    out.print(screen.funnel(funnel), *screen.mending(state.mending), sep="\n")
+    out.print(screen.funnel(funnel), *screen.mending(state.mending), *screen.quality(state.quality), sep="\n")
     if whole is None:
         return
     from plugdata import planning

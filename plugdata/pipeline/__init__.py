@@ -34,12 +34,11 @@ def run(
     Without `send` no call is made: rows whose answers the ledger lacks fail.
     Raises PartialError, after doing all that can be done, if translate was among the stages and rows failed for
     passing reasons: a rerun asks for them again. Other errors leave every finished stage and every committed answer
-    in place, and the corpus's recipe.yaml as it was.
+    in place, and the corpus's recipe.yaml as it was, but for what was asked again.
     """
     corpus = Corpus.create(recipe.corpus) if first == "source" else Corpus.open(recipe.corpus)
     with corpus.lock(), noted(corpus, watch) as watch:
-        if corpus.recipe.is_file():
-            recipe = again.keeping(recipe, recipes.load(corpus.recipe))
+        recipe = again.keeping(recipe, corpus)
         asked = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
         if "source" not in asked:
             _refuse_other_rows(corpus, recipe)
@@ -56,6 +55,8 @@ def run(
             if stage == "dist" and "translate" in asked and not conductor.n_kept():
                 conductor.raise_if_failed()
             conductor.bring_up(stage)
+            if stage == "translate":
+                again.note(corpus, recipe)
         corpus.write_text("recipe.yaml", recipes.dump(recipe))
         corpus.write_progress(None)
         if "translate" in asked:
@@ -68,6 +69,7 @@ def plan(recipe: Recipe, *, watch: Watch = SILENT) -> Plan:
     the run then passes over."""
     corpus = Corpus.create(recipe.corpus)
     with corpus.lock(), noted(corpus, watch) as watch:
+        recipe = again.keeping(recipe, corpus)
         conductor = Conductor(corpus, recipe, watch)
         conductor.bind()
         if not corpus.recipe.is_file():
@@ -100,7 +102,8 @@ def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (
     merge_ledgers(
         [recipe.ledger or Corpus(part).ledger for part, recipe in zip(parts, found, strict=True)], corpus.ledger
     )
-    whole = found[0].model_copy(update={"corpus": target, "ledger": None, "shard": None})
+    translate = found[0].translate.model_copy(update={"again": again.together(corpus, found)})
+    whole = found[0].model_copy(update={"corpus": target, "ledger": None, "shard": None, "translate": translate})
     corpus.write_text("recipe.yaml", recipes.dump(whole))
     return run(whole, send=False, watch=watch)
 
@@ -108,15 +111,18 @@ def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (
 def retry(
     recipe: Recipe, reasons: Sequence[Reason], *, model: Model | None = None, repair: int = 2, watch: Watch = SILENT
 ) -> Corpus:
-    """The corpus of a recipe with the rows that have one of some reasons asked for again, and all stages brought up.
+    """The corpus of a recipe with the rows that have one of some reasons asked for again, and brought up as far as it
+    was.
 
     `model` None: the models that gave the faulty answers, `repair` times more; else that model, from the beginning.
     Raises as `run`; InputError if no row has such a reason.
     """
     corpus = Corpus.open(recipe.corpus)
-    asking, n_rows = again.asking_again(corpus, recipe, reasons, model, repair)
-    watch.say(f"retry: {n_rows} rows ({', '.join(reasons)})")
-    return run(asking, watch=watch)
+    with corpus.lock():
+        asking, n_rows = again.asking_again(corpus, again.keeping(recipe, corpus), reasons, model, repair)
+    watch.say(f"retry: {n_rows} row{'s' * (n_rows > 1)} ({', '.join(reasons)})")
+    until = "dist" if corpus.dist.is_dir() else again.reached(corpus)
+    return run(asking, until=until, watch=watch)
 
 
 def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch: Watch = SILENT) -> hub.Pushed:

@@ -94,12 +94,17 @@ class Conductor:
         licenses.declared(self.recipe.publish.license, found)
 
     def check_access(self) -> None:
-        """See that there is a model, and a key for it, before work is done; not where nothing may be left to ask."""
-        if self.recipe.asked and not any(key.startswith("translate/") for key in self.manifest.stages):
-            again = (again.model for again in self.recipe.translate.again if again.model)
-            for model in (*self.recipe.models, *again):
-                client.key(model)
-            stages.pool(self.recipe)
+        """See that there are models, keys and prices before work is done; not where nothing may be left to ask."""
+        recipe = self.recipe
+        if any(key.startswith("translate/") for key in self.manifest.stages):
+            return
+        estimates = (recipe.quality.back_translation, recipe.quality.judge)
+        wanted = [by.model for by in (*recipe.translate.again, *estimates) if by and by.model]
+        for model in (*(recipe.models if recipe.asked else ()), *wanted):
+            client.key(model)
+        if recipe.asked:
+            stages.pool(recipe)
+        stages.Estimates(self.corpus, recipe)
 
     def n_kept(self) -> int:
         """Rows kept in all languages, by the last row stage."""
@@ -183,10 +188,10 @@ class Conductor:
                 if total:
                     self._ask("quality", partial(kind.jobs, corpus, stale), kind.pool, ledger, total)
             for lang in stale:
-                n_failed = estimates.n_failed(lang, ledger)
-                self._write(estimates.step(lang, ledger), is_whole=not n_failed)
-                if n_failed:
-                    self.watch.say(f"quality/{lang}: {n_failed} estimates failed; the next run asks for these alone")
+                self._write(estimates.step(lang, ledger), n_failed=partial(estimates.n_failed.__getitem__, lang))
+                if n := estimates.n_failed[lang]:
+                    told = "estimate" if n == 1 else "estimates"
+                    self.watch.say(f"quality/{lang}: {n} {told} failed; the next run asks for these alone")
 
     def _ask(
         self, stage: str, jobs: Callable[[], Iterable[Job]], pool: Sequence[Member], ledger: Ledger, total: int
@@ -252,17 +257,18 @@ class Conductor:
             return False
         return record.digest == self._digest(step) and not (retry_failed and record.counts.taken(Status.FAILED))
 
-    def _write(self, step: Step, *, is_whole: bool = True) -> None:
+    def _write(self, step: Step, *, n_failed: Callable[[], int] = lambda: 0) -> None:
         """Write a stage's rows, then note it. What was made from its old rows is forgotten before they are replaced.
 
-        A stage that is not whole is made again by the next run.
+        `n_failed`: once the rows are made, what of them failed without its showing in their status; if anything did,
+        the next run makes the stage again.
         """
         digest = self._digest(step)
         census = self._input(step.inputs[0]).census if step.inputs else None
         self.manifest = self.manifest.without(step.key)
         self.corpus.write_manifest(self.manifest)
         written = self.corpus.write(step.stage, step.lang, step.frames(), step.contract, census)
-        record = StageRecord(inputs=step.inputs, digest=digest if is_whole else "", **written._asdict())
+        record = StageRecord(inputs=step.inputs, digest="" if n_failed() else digest, **written._asdict())
         self.manifest = self.manifest.with_stage(step.key, record)
         self.corpus.write_manifest(self.manifest)
         counts = record.counts

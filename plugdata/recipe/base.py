@@ -29,6 +29,21 @@ Code = Annotated[str, AfterValidator(_known)]
 """A language of languages.toml."""
 
 
+FIELDS = ("instruction", "input", "response", "system", "messages", "source_id")
+"""What of a record may be found under another name."""
+
+
+def _of_ours(columns: dict[str, str]) -> dict[str, str]:
+    for field in columns:
+        if field not in FIELDS:
+            raise ValueError(f"{field!r} is not a field of ours{did_you_mean(field, FIELDS)}")
+    return columns
+
+
+Columns = Annotated[dict[str, str], AfterValidator(_of_ours)]
+"""Our field → their column."""
+
+
 class Settings(BaseModel):
     """A block of a recipe: a key it does not know is an error, and nothing changes after reading."""
 

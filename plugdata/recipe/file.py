@@ -1,11 +1,11 @@
 """Reading a recipe file, with every problem told at once; laying flags over it; writing it out resolved.
 
-A recipe is YAML 1.1, as PyYAML reads it. Paths of sources, weights and models are relative to the recipe's own
-folder, `corpus` to the working directory.
+A recipe is YAML 1.1, as PyYAML reads it. Paths of files are relative to the recipe's own folder, `corpus` to the
+working directory.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from plugdata.errors import RecipeError
 from plugdata.recipe.base import did_you_mean
 from plugdata.recipe.endpoints import is_loopback
 from plugdata.recipe.models import Recipe
+from plugdata.recipe.translation import Again
 
 
 def load(path: Path, assignments: Sequence[str] = ()) -> Recipe:
@@ -35,16 +36,27 @@ def load(path: Path, assignments: Sequence[str] = ()) -> Recipe:
         raise RecipeError(str(path), [f"cannot be read: {reason}"], "name a recipe file (.yaml)") from None
     recipe = resolve(parse(text, str(path)), assignments, str(path), folder=path.parent)
     if path.name == "recipe.yaml" and (path.parent / ".lock").exists():
-        return recipe.model_copy(update={"corpus": path.parent})
+        return _of_corpus(recipe, path.parent)
     return recipe
+
+
+def _of_corpus(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe of the corpus that lies in a folder: what it names of the corpus's own files lies there too."""
+
+    def here(again: Again) -> Again:
+        beside = again.rows and folder.resolve() / again.rows.name
+        return again.model_copy(update={"rows": beside}) if beside and beside.is_file() else again
+
+    translate = recipe.translate.model_copy(update={"again": tuple(map(here, recipe.translate.again))})
+    return recipe.model_copy(update={"corpus": folder, "translate": translate})
 
 
 def resolve(
     asked: Mapping[str, Any], assignments: Sequence[str] = (), where: str = "recipe", folder: Path = Path()
 ) -> Recipe:
-    """A validated Recipe from plain data; relative paths of sources, weights and models are taken from `folder`."""
+    """A validated Recipe from plain data; relative paths of files are taken from `folder`."""
     lines = asked.lines if isinstance(asked, _Lined) else {}
-    data = plain(asked)
+    data = _with_files(plain(asked), lambda path: _absolute(folder, path))
     problems = [problem for text in assignments if (problem := _assign(data, text))]
     try:
         recipe = Recipe.model_validate(data)
@@ -54,7 +66,7 @@ def resolve(
         problems += [_explain(dict(fault), lines) for fault in faults]
     if problems:
         raise RecipeError(where, problems, "recipe keys are described in schemas/recipe.schema.json")
-    return _anchored(recipe, folder)
+    return recipe.model_copy(update={"corpus": recipe.corpus.expanduser()})
 
 
 def dump(recipe: Recipe) -> str:
@@ -62,7 +74,10 @@ def dump(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
 
 
-_FILES = r"sources\.\d+\.path|models\.\d+\.weights|filter\.lid\.model|ledger"
+_FILES = re.compile(
+    r"(?:sources|translations)\.\d+\.path|filter\.lid\.model|ledger|translate\.(?:glossary|again\.\d+\.rows)"
+    r"|(?:models\.\d+|translate\.again\.\d+\.model|quality\.\w+\.model)\.weights"
+)
 """The keys that name a file."""
 
 
@@ -142,8 +157,7 @@ def _assign(data: dict[str, Any], text: str) -> str | None:
     except yaml.YAMLError:
         return f"{text!r}: {value!r} is not a YAML value"
     # what is typed at a prompt is relative to where it is typed
-    is_file = re.fullmatch(_FILES, path) and isinstance(read, str) and read not in ("small", "medium")
-    block[last] = str(Path(read).expanduser().absolute()) if is_file else read
+    block[last] = _with_files(read, lambda name: _absolute(Path(), name), path)
     return None
 
 
@@ -199,23 +213,19 @@ def _keys(loc: tuple[int | str, ...]) -> list[str]:
     return list(getattr(model, "model_fields", {}))
 
 
-def _anchored(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with relative paths of files made absolute, so that it means the same from the corpus."""
+def _with_files(value: Any, change: Callable[[str], str], at: str = "") -> Any:
+    """Plain data with every name of a file changed; `at` is the key under which it stands."""
+    if isinstance(value, Mapping):
+        return {key: _with_files(item, change, f"{at}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_files(item, change, f"{at}.{n}") for n, item in enumerate(value)]
+    is_file = isinstance(value, str | Path) and _FILES.fullmatch(at) and value not in ("small", "medium")
+    return change(str(value)) if is_file else value
 
-    def at(path: str | None) -> str | None:
-        return None if path is None else str((folder / Path(path).expanduser()).resolve())
 
-    sources = tuple(source.model_copy(update={"path": at(source.path)}) for source in recipe.sources)
-    models = tuple(
-        model if model.weights in (None, "small", "medium") else model.model_copy(update={"weights": at(model.weights)})
-        for model in recipe.models
-    )
-    lid = recipe.filter.lid.model_copy(update={"model": at(recipe.filter.lid.model)})
-    filters = recipe.filter.model_copy(update={"lid": lid})
-    update = {"corpus": recipe.corpus.expanduser(), "sources": sources, "models": models, "filter": filters}
-    if recipe.ledger:
-        update["ledger"] = (folder / recipe.ledger.expanduser()).resolve()
-    return recipe.model_copy(update=update)
+def _absolute(folder: Path, path: str) -> str:
+    """A path that means the same from everywhere."""
+    return str((folder / Path(path).expanduser()).resolve())
 
 
 def packaged(name: str) -> Path:
@@ -226,20 +236,19 @@ def packaged(name: str) -> Path:
 
 def public(recipe: Recipe) -> str:
     """The recipe as YAML fit to be published: no path, no endpoint on this machine, no secret in a URL."""
-    data = recipe.model_dump(mode="json", exclude_none=True)
+    data = _with_files(recipe.model_dump(mode="json", exclude_none=True), lambda path: Path(path).name)
     data["corpus"] = recipe.corpus.name
     data.pop("ledger", None)
-    for source in data["sources"]:
-        if "path" in source:
-            source["path"] = Path(source["path"]).name
-    for model in data["models"]:
-        model.pop("api_key_env")
-        if "weights" in model:
-            model["weights"] = Path(model["weights"]).name
-        if "base_url" in model:
-            url = urlsplit(model.pop("base_url"))
-            if url.hostname and not is_loopback(url.hostname):
-                model["base_url"] = f"{url.scheme}://{url.hostname}{url.path}"
-    if "model" in data["filter"]["lid"]:
-        data["filter"]["lid"]["model"] = Path(data["filter"]["lid"]["model"]).name
+    for asked in (*data["translate"]["again"], *data["quality"].values(), *({"model": m} for m in data["models"])):
+        if "model" in asked:
+            _hide(asked["model"])
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _hide(model: dict[str, Any]) -> None:
+    """Take out of a model what is nobody's business."""
+    del model["api_key_env"]
+    if "base_url" in model:
+        url = urlsplit(model.pop("base_url"))
+        if url.hostname and not is_loopback(url.hostname):
+            model["base_url"] = f"{url.scheme}://{url.hostname}{url.path}"

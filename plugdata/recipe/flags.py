@@ -8,10 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from plugdata import languages
-from plugdata.errors import RecipeError
+from plugdata.errors import LanguageError, RecipeError
 from plugdata.recipe.endpoints import Model
 from plugdata.recipe.file import parse, plain, resolve
 from plugdata.recipe.models import Recipe
+
+DATA_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".gz", ".zst")
+"""Endings of the files that sources are read from."""
 
 
 def with_model(recipe: Recipe, **flags: Any) -> Recipe:
@@ -58,8 +61,8 @@ def for_translation(
     """The recipe that `plugdata translate` asks for, laid over that of the corpus if there is one.
 
     SOURCE is a path if it exists, looks like one or ends like a data file, else a Hub id. Languages are added to
-    those the corpus has. `flags`: pivot, split, config, license, protocol, fields, limit and those of `with_model`;
-    None is not given.
+    those the corpus has. `flags`: pivot, source_lang, split, config, license, protocol, fields, limit and those of
+    `with_model`; None is not given.
     """
     given = {key: value for key, value in flags.items() if value is not None}
     there = corpus / "recipe.yaml"
@@ -77,8 +80,7 @@ def for_translation(
         "languages": list(dict.fromkeys([*before.get("languages", []), *codes])),
         "limit": given.get("limit"),
     }
-    if "pivot" in given:
-        asked["pivot"] = given["pivot"]
+    asked |= {key: given[key] for key in ("pivot", "source_lang") if key in given}
     if how := {key: given[key] for key in ("protocol", "fields") if key in given}:
         asked["translate"] = {**before.get("translate", {}), **how}
     ours = ("model", "base_url", "api_key_env", "price", "rpm", "tpm", "concurrency")
@@ -87,26 +89,49 @@ def for_translation(
 
 
 def for_pairs(
-    pivot: Path, target: Path, corpus: Path, to: str | None, by: str, assignments: Sequence[str] = ()
+    pivot: Path,
+    target: Path,
+    corpus: Path,
+    to: str | None,
+    by: str,
+    license: str | None = None,
+    assignments: Sequence[str] = (),
 ) -> Recipe:
     """The recipe of `plugdata pair --pivot FILE --target FILE`, laid over that of the corpus if there is one.
 
     `to` None: the language that the name of the target's file ends in (ko.json, alpaca.ko.jsonl, alpaca_ko.json).
-    Raises LanguageError if that is none.
+    The pivot of a new corpus is read off its file's name likewise, and is en where that says nothing.
+    Raises LanguageError if `to` or the target's name is no language.
     """
-    named = to or re.split(r"[._]", target.name.partition(".json")[0].removesuffix(target.suffix))[-1]
-    code = languages.get(named).code
+    code = languages.get(to or _last_word(target)).code
     there = corpus / "recipe.yaml"
     before = plain(parse(there.read_text("utf-8"), str(there))) if there.is_file() else {}
     given = [t for t in before.get("translations", []) if t["lang"] != code]
+    place = {"path": str(pivot.expanduser().absolute())}
+    origin = next((source for source in before.get("sources", []) if place.items() <= source.items()), place)
     asked = {
+        **({} if before else {"pivot": _language(pivot) or "en"}),
         **before,
         "corpus": str(corpus),
-        "sources": before.get("sources") or [{"path": str(pivot.expanduser().absolute())}],
+        "sources": [{**origin, "license": license} if license else origin],
         "languages": list(dict.fromkeys([*before.get("languages", []), code])),
         "translations": [*given, {"lang": code, "path": str(target.expanduser().absolute()), "by": by}],
     }
     return resolve(asked, assignments, where="plugdata pair")
+
+
+def _last_word(file: Path) -> str:
+    """What a data file's name ends in, before what says of which type it is: "ko" of alpaca_ko.jsonl.gz."""
+    words = [word for word in re.split(r"[._]", file.name) if f".{word}" not in DATA_SUFFIXES]
+    return words[-1] if words else file.name
+
+
+def _language(file: Path) -> str | None:
+    """The language that a file's name ends in, if any."""
+    try:
+        return languages.get(_last_word(file)).code
+    except LanguageError:
+        return None
 
 
 def _is_path(source: str) -> bool:
@@ -117,5 +142,5 @@ def _is_path(source: str) -> bool:
         or source.startswith((".", "/", "~"))
         or source.count("/") != 1
         or path.parent.is_dir()
-        or path.suffix in (".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".gz", ".zst")
+        or path.suffix in DATA_SUFFIXES
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from plugdata.recipe.base import Code, Settings, did_you_mean
+from plugdata.recipe.base import FIELDS, Code, Columns, Settings
 from plugdata.recipe.curation import Dedup, Filter
 from plugdata.recipe.endpoints import Model
 from plugdata.recipe.quality import Quality
@@ -29,10 +29,7 @@ class Source(Settings):
     revision: str | None = Field(None, description="commit, tag or branch of the Hub data set")
     license: str | None = Field(None, description="licence of the rows, as the Hub spells it, e.g. cc-by-nc-4.0")
     format: Literal["auto", "alpaca", "dolly", "oasst", "sharegpt", "messages"] = "auto"
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="our field (instruction, input, response, system, messages, source_id) → their column",
-    )
+    columns: Columns = Field(default_factory=dict, description=f"our field ({', '.join(FIELDS)}) → their column")
     turns: Literal["first", "quarantine"] = Field("first", description="what becomes of multi-turn records")
     system: Literal["quarantine", "fold", "ignore"] = Field(
         "quarantine", description="a record's own system prompt: put aside, fold into the instruction, or ignore"
@@ -44,15 +41,6 @@ class Source(Settings):
         if (self.id is None) == (self.path is None):
             raise ValueError("give either `id` (a Hub data set) or `path` (a file)")
         return self
-
-    @field_validator("columns")
-    @classmethod
-    def _known_fields(cls, columns: dict[str, str]) -> dict[str, str]:
-        known = ["instruction", "input", "response", "system", "messages", "source_id"]
-        for field in columns:
-            if field not in known:
-                raise ValueError(f"{field!r} is not a field of ours{did_you_mean(field, known)}")
-        return columns
 
     @property
     def label(self) -> str:
@@ -102,6 +90,8 @@ class Recipe(Settings):
     def _languages_differ(self) -> Self:
         if self.pivot in self.languages:
             raise ValueError(f"the pivot {self.pivot!r} is also in `languages`")
+        if self.source_lang == self.pivot:
+            raise ValueError(f"the language of the sources is the pivot {self.pivot!r}: leave `source_lang` out")
         if self.source_lang in self.languages:
             raise ValueError(f"the language of the sources {self.source_lang!r} is also in `languages`")
         if doubled := sorted({code for code in self.languages if self.languages.count(code) > 1}):
@@ -142,15 +132,28 @@ class Recipe(Settings):
         return tuple(lang for lang in self.translated if lang not in given)
 
     def asks_otherwise(self, other: "Recipe") -> str | None:
-        """The first key by which two recipes have other rows, or ask other things of other models; None if none."""
+        """The first key by which two recipes have other rows, or ask other things of other models; None if none.
+
+        Of what was asked again one may have more than the other: a part of a corpus in which no row needed it.
+        """
         for key in ("sources", "pivot", "source_lang", "languages", "translations", "limit", "screen"):
             if getattr(self, key) != getattr(other, key):
                 return key
-        how = {"mode", "retries"}
-        if self.translate.model_dump(exclude=how) != other.translate.model_dump(exclude=how):
+        one, two = (
+            [again.model_dump(exclude={"rows": True, "model": _WHERE}) for again in r.translate.again]
+            for r in (self, other)
+        )
+        if one[: len(two)] != two[: len(one)]:
             return "translate"
-        if self.quality != other.quality:
-            return "quality"
-        where = {"base_url", "api_key_env", "price", "limits", "timeout_s"}
-        asked, others = ([model.model_dump(exclude=where) for model in one.models] for one in (self, other))
+        for key, apart in (
+            ("translate", {"mode": True, "retries": True, "again": True}),
+            ("quality", {"back_translation": {"model": _WHERE}, "judge": {"model": _WHERE}}),
+        ):
+            if getattr(self, key).model_dump(exclude=apart) != getattr(other, key).model_dump(exclude=apart):
+                return key
+        asked, others = ([model.model_dump(exclude=_WHERE) for model in r.models] for r in (self, other))
         return None if asked == others else "models"
+
+
+_WHERE = {"base_url", "api_key_env", "price", "limits", "timeout_s"}
+"""Keys of a model that say where it is and what it costs, but not what it answers."""

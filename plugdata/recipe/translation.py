@@ -5,20 +5,25 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from plugdata.recipe.base import Code, Settings, Share
+from plugdata.recipe.base import Code, Columns, Settings, Share
 from plugdata.recipe.endpoints import Model
 from plugdata.rows import Reason
 
+# Why these defaults: rhymes and puns come out as nonsense that no check can see (METHODS §3, alpaca-lora #180); a count
+# is of the source's letters; a text that a translator mends teaches to copy (METHODS §3); English grammar in words of
+# another language teaches nothing; a picture or link is made up; options are compared by a check (METHODS §3,
+# Alpaca-CoT #62).
 Policy = Literal["translate", "keep-span", "equivalent-error", "drop"]
 """What becomes of a row whose task may lose its sense in translation: translated like any other; its frame translated
 and the text it is about kept; translated with a mistake made anew in the target; taken out."""
 
 
 class Route(Settings):
-    """What tells task classes, and the policy of each (translate/route.py)."""
+    """Which tasks lose their sense in translation, and what is done with each: translated like any row; keep-span: the
+    text it is about stays; equivalent-error: with a mistake made anew; drop: taken out before it costs anything."""
 
     by: Literal["rules", "llm", "off"] = Field(
-        "rules", description="llm: the model is asked about rows of which the rules say nothing"
+        "rules", description="rules know English alone; llm: the model is asked where they say nothing; off: no classes"
     )
     correction: Policy = Field("equivalent-error", description="mend the grammar or spelling of a text")
     wordplay: Policy = Field("drop", description="rhymes, acronyms, puns, anagrams")
@@ -32,6 +37,8 @@ class Route(Settings):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:
+        if given is False:  # what YAML makes of a bare off
+            given = "off"
         return {"by": given} if isinstance(given, str) else given
 
     @property
@@ -46,17 +53,29 @@ class Screen(Settings):
     route: Route = Field(Route(), description="tasks that lose their sense in translation; `llm` for short")
 
 
+_NOT_ASKED = {
+    Reason.CALL_FAILED: "the next run asks for these by itself",
+    Reason.NO_TRANSLATION: "the file of translations lacks these",
+    Reason.PIVOT: "name the reason for which the translation into the pivot was taken out",
+    Reason.TOO_LONG: "raise `translate.split_chars`",
+    Reason.UNTRANSLATABLE: "`screen.route` says what becomes of these",
+}
+"""Reasons of rows that no request was made for, and what can be done about them."""
+
+
 class Again(Settings):
     """Rows that are asked for again: what `plugdata retry` writes."""
 
-    reasons: tuple[Reason, ...] = Field(min_length=1, description="of rows that came to nothing")
+    reasons: tuple[Reason, ...] = Field(min_length=1, description="rows that came to nothing for one of these")
     rows: Path | None = Field(None, description="file of `LANG ID` lines: rows that a stage after translate took out")
     model: Model | None = Field(None, description="what is asked; default: the model that gave the faulty answer")
     repair: int = Field(2, ge=0, le=5, description="further times a faulty answer is sent back")
 
     @model_validator(mode="after")
     def _can_help(self) -> Self:
-        final = {Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH, Reason.TOO_LONG} & set(self.reasons)
+        if vain := sorted(set(self.reasons) & _NOT_ASKED.keys()):
+            raise ValueError(f"asking again changes nothing about {vain[0]}: {_NOT_ASKED[vain[0]]}")
+        final = {Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH} & set(self.reasons)
         if final and self.model is None:
             raise ValueError(f"the same model gives the same {min(final)}: name a `model`")
         if self.rows and self.model is None:
@@ -81,18 +100,20 @@ class Translate(Settings):
         None, description="how the reader is addressed, in all languages or by language; default: left to the model"
     )
     glossary: Path | None = Field(
-        None, description="CSV with the columns source, target, and lang where there are several; target: A|B"
+        None, description="CSV with the columns source, target (A|B: either will do), and lang where it serves several"
     )
     mask: bool = Field(True, description="code, LaTeX, URLs and the like are sent as marks and put back")
-    comments: bool = Field(False, description="translate comments inside code")
+    comments: bool = Field(False, description="translate comments inside code; default: they stay")
     split_chars: int = Field(
-        6_000, ge=200, description="texts of a row longer than this together are translated in parts"
+        6_000, ge=200, description="characters of a row's texts together above which they are translated in parts"
     )
-    check_language: bool = Field(True, description="an answer in another language is asked for again")
+    check_language: bool = Field(True, description="an answer surely in another language is asked for again")
     repair: int = Field(2, ge=0, le=5, description="times a faulty answer is sent back with its fault named")
-    repair_by: Literal["same", "next"] = Field("same", description="next: by another model of the pool")
+    repair_by: Literal["same", "next"] = Field("same", description="next: by another one of `models`")
     retries: int = Field(6, ge=0, description="tries after the first of a call that fails for a passing reason")
-    again: tuple[Again, ...] = Field((), description="rows to ask for once more (`plugdata retry`)")
+    again: tuple[Again, ...] = Field(
+        (), description="rows that came to nothing, asked for once more: what `plugdata retry` writes"
+    )
     mode: Literal["online", "batch"] = Field("online", description="batch: half the price, within a day")
 
     def formality_of(self, lang: str) -> Formality | None:
@@ -105,6 +126,9 @@ class Existing(Settings):
 
     lang: Code
     path: str = Field(description="a file in any format that sources have")
-    by: Literal["auto", "id", "order"] = Field("auto", description="how its records are laid beside the source's")
-    columns: dict[str, str] = Field(default_factory=dict, description="our field → their column")
+    by: Literal["auto", "id", "order"] = Field(
+        "auto",
+        description="how its records are matched with the source's; auto: by id where both have ids, else by order",
+    )
+    columns: Columns = Field(default_factory=dict, description="our field → their column")
     made_by: str = Field("given", description="what stands in the column `model` of their rows")

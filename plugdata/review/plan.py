@@ -106,6 +106,8 @@ def total(spends: Iterable[Spend]) -> Spend:
 
 def screen(plan: Plan) -> RenderableType:
     """A line for each language and model, the sums of money, and how long it takes."""
+    if not plan.shares:
+        return Text(f"{plan.read:,} rows read, whose translations are given: nothing to ask")
     spends = [share.batch if plan.mode == "batch" else share.online for share in plan.shares]
     costs = any(spend.max for spend in spends)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

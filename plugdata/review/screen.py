@@ -17,6 +17,7 @@ from plugdata.calls import money
 from plugdata.corpus import Progress
 from plugdata.review.stats import Funnel, Mending
 from plugdata.rows import Status
+from plugdata.translate.quality import Summary
 
 EXCERPT = 300
 """Characters of a text shown in a row: some five lines of half a terminal."""
@@ -48,8 +49,33 @@ def mending(by_lang: Mapping[str, Mending]) -> list[Text]:
             f"{_share(found.kept, found.rows)} in the end, {found.calls / found.rows:.2f} calls a row"
         )
         for lang, found in by_lang.items()
-        if found.calls > found.rows
+        if found.calls > found.rows > found.at_once
     ]
+
+
+def quality(found: Iterable[Summary]) -> list[Text]:
+    """A line for each estimate of each language: what it is in the mean, and how many abstained."""
+    lines = []
+    for one in found:
+        if one.n_back:
+            lines.append(
+                f"back-translation {one.lang}: chrF {_mean(one.chrf_instruction_mean)} of instructions, "
+                f"{_mean(one.chrf_response_mean)} of responses, {_estimated(one.n_back, one.back_abstained_share)}"
+            )
+        if one.n_judged:
+            lines.append(
+                f"judge {one.lang}: accuracy {_mean(one.accuracy_mean)}, fluency {_mean(one.fluency_mean)}, "
+                f"{_estimated(one.n_judged, one.judge_abstained_share)}"
+            )
+    return [Text(line) for line in lines]
+
+
+def _mean(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _estimated(n: int, abstained: float | None) -> str:
+    return f"{n:,} rows, {100 * (abstained or 0):.0f} % abstained"
 
 
 def taken_out(rows: Iterable[Mapping[str, Any]]) -> Table:

@@ -9,6 +9,7 @@ from plugdata import pair
 from plugdata.corpus import Corpus, Counts, Manifest, Progress, stage_key
 from plugdata.errors import FunnelError, InputError
 from plugdata.rows import CONTRACTS, SHARED, Status, tagged_hash
+from plugdata.translate.quality import Summary, summary
 
 BY_LANGUAGE = tuple(stage for stage in CONTRACTS if stage not in SHARED)
 
@@ -46,12 +47,13 @@ class Mending(NamedTuple):
 
 class State(NamedTuple):
     """A corpus at this moment. `progress` is of the stage at work, or of the one a dead run was at; `mending` of the
-    languages whose translation is finished and took a call."""
+    languages whose translation is finished and took a call; `quality` of those that have estimates."""
 
     funnel: Funnel
     progress: Progress | None
     running: bool
     mending: dict[str, Mending]
+    quality: list[Summary]
 
     def as_json(self) -> dict[str, Any]:
         """What `plugdata status --json` prints."""
@@ -62,6 +64,7 @@ class State(NamedTuple):
             "kept": self.funnel.kept,
             "until": self.funnel.until,
             "taken_out": [line._asdict() for line in self.funnel.lines],
+            "quality": [found._asdict() for found in self.quality],
             "repair": {lang: mending._asdict() for lang, mending in self.mending.items()},
         }
 
@@ -70,10 +73,12 @@ def state(corpus: Corpus) -> State:
     """The funnel of all finished stages, and what a run is at. Reads while another process writes."""
     manifest, progress = corpus.manifest(), corpus.progress()
     if manifest is None:
-        return State(Funnel({}, [], {}, {}), progress, corpus.is_locked(), {})
+        return State(Funnel({}, [], {}, {}), progress, corpus.is_locked(), {}, [])
     langs = languages_of(manifest)
     repair = {lang: found for lang in langs if (found := mending(corpus, lang)) is not None}
-    return State(funnel(manifest, langs or [ALL]), progress, corpus.is_locked(), repair)
+    estimated = [lang for lang in langs if stage_key("quality", lang) in manifest.stages]
+    quality = [found for lang in estimated for found in summary(corpus.rows("quality", lang))]
+    return State(funnel(manifest, langs or [ALL]), progress, corpus.is_locked(), repair, quality)
 
 
 def mending(corpus: Corpus, lang: str) -> Mending | None:
@@ -161,4 +166,7 @@ def _latest(corpus: Corpus, lang: str) -> pl.DataFrame:
     if manifest is None or stage is None:
         raise InputError(f"{corpus.path} holds no translated {lang} yet", "`plugdata status` shows what it holds")
     rows = corpus.rows(stage, lang)
-    return pair.apply(rows, manifest.pivot) if stage == "translate" else rows
+    if stage != "translate":
+        return rows
+    in_pivot = stage_key("translate", manifest.pivot) in manifest.stages  # it is not the sources' language
+    return pair.apply(rows, manifest.pivot, corpus.rows("translate", manifest.pivot) if in_pivot else None)

@@ -5,17 +5,18 @@ so that whether it must run can be decided without running it. Order, freshness 
 """
 
 from plugdata.stages.curation import deduplicated, filtered, measure, pairs
-from plugdata.stages.models import ledger_path, pool, serving
+from plugdata.stages.models import ledger_path, pool, served_as, serving
 from plugdata.stages.publishing import publish
 from plugdata.stages.quality import Estimates
 from plugdata.stages.sourcing import screen, source, source_records
 from plugdata.stages.step import Step
-from plugdata.stages.translation import Translation, given
+from plugdata.stages.translation import Translation, chosen, given
 
 __all__ = [
     "Estimates",
     "Step",
     "Translation",
+    "chosen",
     "deduplicated",
     "filtered",
     "given",
@@ -25,6 +26,7 @@ __all__ = [
     "pool",
     "publish",
     "screen",
+    "served_as",
     "serving",
     "source",
     "source_records",

@@ -33,10 +33,10 @@ def pool(recipe: Recipe) -> tuple[Member, ...]:
 
 def pool_of(models: Iterable[Model]) -> tuple[Member, ...]:
     """Models, each with its price. Raises InputError where a price is unknown."""
-    return tuple(Member(model, _served_as(model), money.price_of(model, client.base_url(model))) for model in models)
+    return tuple(Member(model, served_as(model), money.price_of(model, client.base_url(model))) for model in models)
 
 
-def _served_as(model: Model) -> str:
+def served_as(model: Model) -> str:
     """What answers, in ledger keys: declared, or the weights' hash for a local model, or the model's name."""
     if model.served_as:
         return model.served_as

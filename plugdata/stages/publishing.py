@@ -15,7 +15,8 @@ def publish(corpus: Corpus, recipe: Recipe, manifest: Manifest) -> dist.Built:
     uses = []
     if (path := ledger_path(corpus, recipe)).exists():
         with Ledger(path, read_only=True) as ledger:
-            uses = [use for use in ledger.counts() if use.lang in recipe.asked]
+            # "": what class a row is of is asked once, for all languages
+            uses = [use for use in ledger.counts() if use.lang in (*recipe.asked, "")]
     by_model = {model: [use for use in uses if use.model == model] for model in dict.fromkeys(u.model for u in uses)}
     facts = Facts(
         pivot=recipe.pivot,
@@ -43,6 +44,6 @@ def publish(corpus: Corpus, recipe: Recipe, manifest: Manifest) -> dist.Built:
 
 def _ordered(manifest: Manifest, recipe: Recipe) -> Manifest:
     """The manifest with the recipe's languages alone, stages in their order: the same however a corpus came about."""
-    order = [(stage, None if stage in rows.SHARED else lang) for stage in rows.CONTRACTS for lang in recipe.languages]
+    order = [(stage, None if stage in rows.SHARED else lang) for stage in rows.CONTRACTS for lang in recipe.translated]
     keys = dict.fromkeys(stage_key(stage, lang) for stage, lang in order)
     return manifest.model_copy(update={"stages": {key: manifest.stages[key] for key in keys if key in manifest.stages}})

@@ -1,6 +1,7 @@
 """The quality stage: what estimates ask, and the rows that their answers make. Last of the row stages, since it costs
 money: only rows that are otherwise kept are asked about."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -63,18 +64,11 @@ class Estimates:
     def __init__(self, corpus: Corpus, recipe: Recipe) -> None:
         self._corpus = corpus
         self._settings = recipe.quality
+        self.n_failed: Counter[str] = Counter()
+        """By language, the estimates whose calls failed, of rows that were made."""
         self.kinds = (
             Estimate(recipe, recipe.quality.back_translation, BACK_PROMPT),
             Estimate(recipe, recipe.quality.judge, JUDGE_PROMPT),
-        )
-
-    def n_failed(self, lang: str, ledger: Ledger) -> int:
-        """Estimates of a language whose calls failed."""
-        return sum(
-            outcome is None
-            for kind in self.kinds
-            for batch in self._corpus.batches("dedup", lang)
-            for outcome, _ in kind.outcomes(batch, lang, ledger)
         )
 
     def step(self, lang: str, ledger: Ledger | None = None) -> Step:
@@ -84,7 +78,9 @@ class Estimates:
             assert ledger is not None
             for batch in self._corpus.batches("dedup", lang):
                 backs, verdicts = (kind.outcomes(batch, lang, ledger) for kind in self.kinds)
-                yield quality.apply(batch, self._settings, backs, verdicts).rows
+                made = quality.apply(batch, self._settings, backs, verdicts)
+                self.n_failed[lang] += made.back_translation.failed + made.judge.failed
+                yield made.rows
 
         settings = [kind.identity() for kind in self.kinds]
         inputs = (stage_key("dedup", lang),)

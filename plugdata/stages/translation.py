@@ -1,6 +1,6 @@
 """The translate stage: its tasks, and the rows that answers make."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import polars as pl
 from plugdata import assets, languages, rows, sources
 from plugdata.calls.dispatch import Job
 from plugdata.calls.ledger.store import Ledger
-from plugdata.calls.pool import Member, Missing, replay
+from plugdata.calls.pool import Member, Missing, replays
 from plugdata.checks import lid
 from plugdata.corpus import Corpus
 from plugdata.errors import InputError
@@ -21,7 +21,7 @@ from plugdata.translate import given as given_rows
 from plugdata.translate import glossary, verify
 from plugdata.translate import stage as translation
 from plugdata.translate.glossary import Glossary
-from plugdata.translate.protocols import PROTOCOLS
+from plugdata.translate.protocols import PROTOCOLS, SEGMENTS
 from plugdata.translate.route.asking import PROMPT as ROUTE_PROMPT
 from plugdata.translate.task import Outcome, translator
 from plugdata.wire import Task
@@ -31,14 +31,13 @@ class Translation:
     """The translate stage of a recipe: its tasks, the jobs for calls/, and the rows that the ledger's answers make."""
 
     def __init__(self, corpus: Corpus, recipe: Recipe, say: Say = lambda line: None) -> None:
-        self.pool = pool(recipe)
+        self.pool = pool(recipe) if recipe.asked else ()
         self._corpus = corpus
         self._prompt = PROTOCOLS[recipe.translate.protocol].system
         self.identifier = _identifier(say)
         self._glossaries = {lang: _glossary(recipe, lang) for lang in recipe.asked}
         self._again = {
-            lang: [_chosen(again.rows, lang) for again in recipe.translate.again if again.model]
-            for lang in recipe.asked
+            lang: [chosen(again.rows, lang) for again in recipe.translate.again if again.model] for lang in recipe.asked
         }
         self._tasks = {lang: self._task(recipe, lang) for lang in recipe.asked}
         self._settings = _settings(recipe, self.pool)
@@ -69,16 +68,16 @@ class Translation:
     def step(self, lang: str, ledger: Ledger | None = None) -> Step:
         """The rows of a language, from the answers in a ledger; without one, only good to ask whether it is fresh."""
 
-        def outcome(row: Mapping[str, Any]) -> tuple[Outcome, str | None, int]:
+        def outcomes(kept: pl.DataFrame) -> Iterator[tuple[Outcome, str | None, int]]:
             assert ledger is not None
-            came_to, by = replay(row, self._tasks[lang], self.pool, ledger)
-            value = translation.missing(came_to.error) if isinstance(came_to, Missing) else came_to.value
-            return value, by[-1] if by else None, len(by)
+            for came_to, by in replays(kept.iter_rows(named=True), self._tasks[lang], self.pool, ledger):
+                value = translation.missing(came_to.error) if isinstance(came_to, Missing) else came_to.value
+                yield value, by[-1] if by else None, len(by)
 
         def laid() -> Iterator[pl.DataFrame]:
             for batch in self._corpus.batches("screen"):
-                outcomes = (outcome(row) for row in batch.filter(rows.kept()).iter_rows(named=True))
-                yield translation.apply(batch, lang, self._prompt, outcomes)
+                kept = batch.filter(rows.kept()).select("id", *SEGMENTS, "task_class", "policy")
+                yield translation.apply(batch, lang, self._prompt, outcomes(kept))
 
         settings = {
             **self._settings,
@@ -149,7 +148,7 @@ def _glossary(recipe: Recipe, lang: str) -> Glossary:
     return glossary.load(path, lang) if path else Glossary()
 
 
-def _chosen(path: Path | None, lang: str) -> frozenset[str]:
+def chosen(path: Path | None, lang: str) -> frozenset[str]:
     """The ids of a language in a file of `LANG ID` lines. Raises InputError if it cannot be read."""
     if path is None:
         return frozenset()

@@ -168,5 +168,7 @@ PROTOCOLS = {
 def edges(text: str) -> tuple[str, str, str]:
     """(leading white space, text, trailing white space): only the middle is sent, the edges are put back."""
     core = text.strip()
+    if len(core) == len(text):
+        return "", text, ""
     start = text.find(core) if core else len(text)
     return text[:start], core, text[start + len(core) :]

@@ -23,6 +23,7 @@ class Unit(NamedTuple):
     before: str
     text: str
     after: str
+    place: int = 0  # among the units of its row: two may say the same
 
     @property
     def has_words(self) -> bool:
@@ -56,7 +57,7 @@ def record(
     spans: list[str] = []
     sent: dict[str, str] = {}
     for name, text in texts.items():
-        if masked or kept.get(name):
+        if text and (masked or kept):
             found = mask.mask(text, first=len(spans), comments=comments, keep=kept.get(name, ()))
             text = found.text
             spans += found.spans
@@ -67,7 +68,7 @@ def record(
         pieces = [text] if whole else split(text, split_chars)
         if pieces is None:
             return Record(None, tuple(spans))
-        units += (Unit(name, *edges(piece)) for piece in pieces)
+        units += (Unit(name, *edges(piece), place) for place, piece in enumerate(pieces, len(units)))
     return Record(tuple(units), tuple(spans))
 
 
@@ -106,7 +107,7 @@ def assembled(record: Record, translated: Mapping[Unit, str]) -> dict[str, str]:
     texts = dict.fromkeys(SEGMENTS, "")
     for unit in record.units or ():
         texts[unit.name] += unit.before + translated.get(unit, unit.text) + unit.after
-    return {name: mask.unmask(text, record.spans) for name, text in texts.items()}
+    return {name: mask.unmask(text, record.spans) for name, text in texts.items()} if record.spans else texts
 
 
 def joined(units: Iterable[Unit], said: Iterable[str]) -> str:

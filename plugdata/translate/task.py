@@ -104,11 +104,10 @@ def translator(
     asking = Asking(source, target, settings, params, glossary or Glossary())
     asked = verify.Asked(source, target, model, asking.glossary, asking.example_texts)
 
-    latest: _Begun | None = None
+    held: dict[int, _Begun] = {}
 
     def next_step(row: Mapping[str, Any], answers: Sequence[Answer]) -> Request | Result[Outcome]:
-        nonlocal latest
-        begun, latest = latest, None
+        begun = held.pop(id(row), None)
         try:
             if begun is None or not begun.leads_to(row, answers):
                 steps = _steps(row, asking, asked, route or Route(), again)
@@ -118,15 +117,21 @@ def translator(
                 begun.sent.append(answer)
         except StopIteration as end:
             return Result(end.value)
-        latest = begun
+        held[id(row)] = begun
+        if len(held) > HELD:
+            del held[next(iter(held))]
         return begun.request
 
     return next_step
 
 
+HELD = 256
+"""Rows that are held at their last step: more than a replay takes together (calls/pool.py)."""
+
+
 @dataclass
 class _Begun:
-    """The row that was stepped through last, where its steps stand: whoever asks for its next step with one answer
+    """A row that was stepped through lately, where its steps stand: whoever asks for its next step with one answer
     more, as a replay does, is spared the steps before it."""
 
     row: Mapping[str, Any]
@@ -325,7 +330,7 @@ class _Attempt:
 
 def _text(answer: Answer, texts: Mapping[str, str]) -> str:
     """The answer's text. Where a source speaks of </think> and the answer seems not to, it was no model's thinking."""
-    of_the_source = any(THINKING_ENDS in text for text in texts.values())
-    if of_the_source and THINKING_ENDS in answer.thinking and THINKING_ENDS not in answer.text:
+    is_taken_off = THINKING_ENDS in answer.thinking and THINKING_ENDS not in answer.text
+    if is_taken_off and any(THINKING_ENDS in text for text in texts.values()):
         return answer.thinking + answer.text
     return answer.text

@@ -81,9 +81,12 @@ def faults(asked: Asked, texts: Texts, said: Texts, *, mistaken: bool = False) -
     """
     if empty := next((name for name, text in said.items() if not text), None):
         return [Fault(Reason.EMPTY_ANSWER, f"{empty} came back empty", empty)]
+    # phrases are looked for in all texts at once, and nearly always there is none: 11 µs a row in place of 24
+    polite = refusal.none_refuses(said.values(), asked.source.code, asked.target.code)
     found = [
         Fault(reason, f"{name} {told}", name)
         for reason, check in OF_SEGMENT
+        if not (polite and check is _refusal)
         for name, text in said.items()
         if (told := check(asked, texts[name], text))
     ]
@@ -111,8 +114,8 @@ def _marks(asked: Asked, text: str, said: str) -> str | None:
         return None
     marks = [int(n) for n in _MARK.findall(text)]
     first = marks[0] if marks else 0
-    if marks != list(range(first, first + len(marks))):
-        return None  # marks of the source's own: nothing is masked
+    if marks != list(range(first, first + len(marks))) or text.count("⟦") + text.count("⟧") > 2 * len(marks):
+        return None  # brackets of the source's own: nothing is masked
     told = mask.fault(said, len(marks), first=first)
     return f"has other marks than its source: {told}" if told else None
 

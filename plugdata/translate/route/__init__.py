@@ -24,11 +24,11 @@ import polars as pl
 
 from plugdata.rows import Reason, Status, take_out
 from plugdata.translate.route.asking import Unreadable, ask, parse
-from plugdata.translate.route.classes import CLASSES, DEFAULTS, POLICIES
+from plugdata.translate.route.classes import CLASSES
 from plugdata.translate.route.rules import Found, classify
 from plugdata.translate.route.spans import kept_spans
 
-__all__ = ["CLASSES", "DEFAULTS", "POLICIES", "Found", "Unreadable", "apply", "ask", "classify", "kept_spans", "parse"]
+__all__ = ["CLASSES", "Found", "Unreadable", "apply", "ask", "classify", "kept_spans", "parse"]
 
 VERSION = 1
 """Raised when the same row would get another class."""
@@ -40,12 +40,13 @@ def apply(batch: pl.DataFrame, policies: Mapping[str, str], source_lang: str) ->
     """Add task_class and policy, and drop kept rows whose policy is "drop" (reason untranslatable, detail the rule).
 
     Needs: rows.SCREEN. Rows: all, same order; of those not kept, and of ordinary tasks, both columns are null. A class
-    that `policies` lacks has its default. The rules read English: for any other source every row is ordinary.
+    that `policies` lacks is ordinary. The rules read English: for any other source every row is ordinary.
     """
-    by_class = {**DEFAULTS, **policies}
-    english = source_lang.split("-")[0] == "en"
+    asked = policies and source_lang.split("-")[0] == "en"
     found = [
-        classify(instruction or "", input or "", response or "") if english and status == Status.KEPT else None
+        _classified(instruction or "", input or "", response or "", policies)
+        if asked and status == Status.KEPT
+        else None
         for instruction, input, response, status in batch.select(
             "instruction", "input", "response", "status"
         ).iter_rows()
@@ -53,8 +54,13 @@ def apply(batch: pl.DataFrame, policies: Mapping[str, str], source_lang: str) ->
     told = [f"{one.task_class}: {one.why}" if one else None for one in found]
     routed = batch.with_columns(
         pl.Series("task_class", [one and one.task_class for one in found], pl.String),
-        pl.Series("policy", [one and by_class[one.task_class] for one in found], pl.String),
+        pl.Series("policy", [one and policies[one.task_class] for one in found], pl.String),
         pl.Series("_told", told, pl.String),
     )
     dropped = (Reason.UNTRANSLATABLE, pl.col("policy") == "drop", pl.col("_told"))
     return take_out(routed, STAGE, Status.DROPPED, [dropped]).drop("_told")
+
+
+def _classified(instruction: str, input: str, response: str, policies: Mapping[str, str]) -> Found | None:
+    found = classify(instruction, input, response)
+    return found if found and found.task_class in policies else None
