@@ -18,6 +18,7 @@ def closing(corpus: Corpus) -> Group:
         Text("What became of every row", "bold"),
         screen.funnel(funnel),
         *screen.mending(state.mending),
+        Text(),
         Text("Taken out", "bold"),
         screen.taken_out(out),
         Text("Kept, side by side", "bold"),
