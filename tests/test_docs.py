@@ -168,7 +168,7 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
     commands = [shlex.split(line, comments=True) for block in _blocks("console") for line in block.splitlines()]
     assert [command[1] for command in commands] == [
         *("translate", "status", "sample", "retry", "retry", "filter", "filter"),
-        *("translate", "pair"),
+        *("translate", "pair", "filter"),
     ]
     is_lazy = llm.when(lambda request: request.json["model"] == "small" and "old bridge" in request.text, llm.echo())
     with LlmServer([is_lazy]) as server:

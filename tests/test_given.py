@@ -111,6 +111,16 @@ def test_what_is_wrong_with_one_translation_is_held_against_that_row(
     assert (code, "Traceback" in err) == (2, False)
 
 
+def test_what_must_not_change_stands_in_a_given_translation_too(run: Run, tmp_path: Path) -> None:
+    pivot = [{**row, "output": f"{row['output']} See https://example.org/a and `load()`."} for row in records(3)]
+    korean = _in("ko", pivot)
+    korean[1]["output"] = korean[1]["output"].replace("`load()`", "`부르기()`")
+    assert run("pair", *_files(tmp_path, pivot, korean), "corpus", "-q")[0] == 0
+    assert _reasons() == {"row-0": None, "row-1": "marks", "row-2": None}
+    (detail,) = Corpus(Path("corpus")).rows("pair", "ko")["detail"].drop_nulls()
+    assert "'`load()`' is missing" in detail
+
+
 @pytest.mark.parametrize(
     ("pivot", "target", "by", "told"),
     [

@@ -66,6 +66,25 @@ def test_a_term_without_any_of_its_renderings_is_missed(source: str, said: str, 
     assert TERMS.missed(source, said) == told
 
 
+@pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        ("模型", "语言模型是什么？"),
+        ("모델", "모델은 무엇입니까?"),
+        ("แบบจำลอง", "สร้างแบบจำลองภาษา"),
+        ("モデル", "言語モデルとは"),
+    ],
+)
+def test_where_words_do_not_stand_apart_a_term_is_found_all_the_same(term: str, text: str) -> None:
+    assert Glossary((Term(term, ("model",)),)).found([text])
+
+
+def test_a_rendering_counts_where_a_word_begins() -> None:
+    glossary = Glossary((Term("AI", ("IA",)),))
+    assert glossary.missed("AI helps.", "La IA ayuda.") is None
+    assert glossary.missed("AI goes north.", "Va hacia el norte.") is not None
+
+
 def test_a_glossary_without_terms_finds_and_misses_nothing() -> None:
     assert Glossary().found(["A model."]) == []
     assert Glossary().missed("A model.", "") is None
@@ -136,7 +155,7 @@ def test_a_file_that_is_no_glossary_says_where(tmp_path: Path, text: str, told: 
 
 def test_a_file_that_is_not_text_or_not_there_is_told(tmp_path: Path) -> None:
     path = tmp_path / "glossary.csv"
-    with pytest.raises(InputError, match="cannot be read as a glossary"):
+    with pytest.raises(InputError, match="No such file"):
         load(path, "es")
     path.write_bytes(b"source,target\n\xff\xfe,x\n")
     with pytest.raises(InputError, match="cannot be read as a glossary"):

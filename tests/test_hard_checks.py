@@ -1,4 +1,4 @@
-"""Hard checks of answers: new refusals, instructions obeyed, examples copied, another language."""
+"""Hard checks of answers: new refusals, instructions obeyed, another language."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from plugdata import languages, prompts
 from plugdata.checks import lid
-from plugdata.checks.answered import answered, copied, similarity
+from plugdata.checks.answered import answered, similarity
 from plugdata.checks.refusal import new_refusal, refuses
 from plugdata.checks.spoken import wrong_language
 
@@ -259,14 +259,6 @@ def test_the_worked_examples_are_translations_in_every_language(target: str) -> 
         for pair in zip(prompts.examples("en"), prompts.examples(target), strict=False)
     ]
     assert [answered(source, said, "en", target) for source, said in shots] == [None] * len(shots)
-
-
-def test_an_example_said_again_is_no_answer_unless_it_was_asked() -> None:
-    asked, shot = prompts.examples("en")[0], prompts.examples("ko")[0]
-    known = frozenset({*asked, *shot})
-    assert copied({"response": "Cats sleep a lot."}, {"response": shot.response}, known) == "response"
-    assert copied({"response": asked.response}, {"response": shot.response}, known) is None
-    assert copied({"response": "Cats sleep a lot."}, {"response": "고양이는 많이 잡니다."}, known) is None
 
 
 def test_similarity_is_of_what_texts_say_not_of_their_case() -> None:

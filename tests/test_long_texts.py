@@ -204,8 +204,9 @@ def test_an_instruction_that_was_obeyed_in_another_answer_than_the_response_is_f
     korean = "이 골짜기에서 가장 큰 강은 차례대로 알러강, 보데강, 오커강입니다."
 
     asked, outcome = walk(task(protocol="plain"), row, lambda request: Answer(korean, "stop"))
-    assert len(asked) == 2
-    assert outcome.reason is Reason.ANSWERED
+    assert len(asked) == 3  # each text, and the instruction once more with the fault named
+    assert "answer" in asked[-1].messages[0].content
+    assert (outcome.reason, outcome.mended) == (Reason.ANSWERED, (Reason.ANSWERED,))
 
 
 # --- for want of room ------------------------------------------------------------------------------------------------

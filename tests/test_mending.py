@@ -29,7 +29,7 @@ def test_what_repair_bought_is_shown(run: Run, tmp_path: Path) -> None:
     n_calls = len(server.requests)
     shown = json.loads(run("status", "corpus", "--json")[1])["repair"]
     assert shown == {"ko": {"rows": 4, "at_once": 2, "kept": 3, "calls": n_calls}}
-    line = f"repair ko: 50 % of 4 rows believed at once, 75 % in the end, {n_calls / 4:.2f} calls a row"
+    line = f"repair ko: 50 % of 4 rows right at once, 75 % in the end, {n_calls / 4:.2f} calls a row"
     assert line in out
     assert line in run("status", "corpus")[1]
     screen = io.StringIO()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from plugdata import languages
 from plugdata.translate.protocols import (
     PAPER_MARKERS,
     PROTOCOLS,
@@ -19,6 +20,8 @@ from plugdata.translate.protocols import (
     tag_suffix,
 )
 from plugdata.translate.record import Unit, assembled, loads, record
+
+EN, KO = languages.get("en"), languages.get("ko")
 
 PIECES = [
     *(f"<{slash}{name}{suffix}>" for slash in ("", "/") for name in SEGMENTS for suffix in ("", "-00ff", "-")),
@@ -115,7 +118,7 @@ def test_a_row_that_is_sent_and_comes_back_unchanged_is_the_row(
         parsed = used.parse(used.render(texts, suffix), tuple(texts), suffix)
         assert parsed == texts
         said |= {unit: texts[unit.name] for unit in part}
-    back = assembled(sent, said)
+    back = assembled(sent, said, EN, KO)
     assert back["instruction"] == instruction
     assert back["response"] == response
 

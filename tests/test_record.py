@@ -7,10 +7,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from plugdata import languages
 from plugdata.translate import route
-from plugdata.translate.protocols import SEGMENTS
+from plugdata.translate.protocols import SEGMENTS, edges
 from plugdata.translate.record import MIN_CHARS, Record, Unit, assembled, halves, joined, loads, record
 from tests.test_protocols import HOSTILE
+
+EN, KO = languages.get("en"), languages.get("ko")
 
 SENTENCES = st.sampled_from(
     [
@@ -58,8 +61,8 @@ def test_a_row_comes_back_from_its_units_exactly(
     if made.units is None:
         assert max(map(len, row)) > split_chars  # only a long text has no place to be cut
     else:
-        assert assembled(made, {unit: unit.text for unit in made.units}) == _texts(row)
-        assert assembled(made, {}) == _texts(row)
+        assert assembled(made, {unit: unit.text for unit in made.units}, EN, KO) == _texts(row)
+        assert assembled(made, {}, EN, KO) == _texts(row)
 
 
 @given(ROWS, st.sampled_from([200, 6_000]), KEEPS)
@@ -98,7 +101,7 @@ def test_a_text_of_nothing_but_code_is_not_sent() -> None:
     row = ("Print the numbers below three.", "", "```python\nfor i in range(3):\n    print(i)\n```")
     made = _record(row)
     assert [[unit.name for unit in call] for call in loads(_units(made), 6_000, together=True)] == [["instruction"]]
-    assert assembled(made, {_units(made)[0]: "3보다 작은 수를 출력하세요."}) == {
+    assert assembled(made, {_units(made)[0]: "3보다 작은 수를 출력하세요."}, EN, KO) == {
         "instruction": "3보다 작은 수를 출력하세요.",
         "input": "",
         "response": row[2],
@@ -110,7 +113,7 @@ def test_marks_are_put_back_where_the_translation_has_them() -> None:
     instruction, _, response = _units(made)
     assert (instruction.text, response.text) == ("Run ⟦0⟧ in ⟦1⟧ today.", "It lists ⟦2⟧ for you.")
     said = {instruction: "오늘 ⟦1⟧에서 ⟦0⟧를 실행하세요.", response: "⟦2⟧를 나열합니다."}
-    assert assembled(made, said) == {
+    assert assembled(made, said, EN, KO) == {
         "instruction": "오늘 /tmp/data에서 `ls`를 실행하세요.",
         "input": "",
         "response": "https://example.org/x를 나열합니다.",
@@ -129,7 +132,7 @@ def test_what_a_task_is_about_stays_where_the_policy_keeps_it() -> None:
 def test_without_a_mask_marks_of_the_source_are_its_own_words() -> None:
     made = _record(("What is ⟦0⟧?", "", "A mark."), masked=False)
     assert made.spans == ()
-    assert assembled(made, {_units(made)[0]: "⟦0⟧은 무엇인가요?"})["instruction"] == "⟦0⟧은 무엇인가요?"
+    assert assembled(made, {_units(made)[0]: "⟦0⟧은 무엇인가요?"}, EN, KO)["instruction"] == "⟦0⟧은 무엇인가요?"
 
 
 @given(LONG)
@@ -141,7 +144,7 @@ def test_halves_of_a_unit_join_to_it(text: str) -> None:
     assert len(parts) > 1
     assert len(unit.text) > MIN_CHARS
     pieces = [piece for part in parts for piece in part]
-    assert joined(pieces, [piece.text for piece in pieces]) == unit.text
+    assert joined(pieces, [piece.text for piece in pieces], EN, KO) == unit.text
 
 
 def test_a_call_of_several_texts_becomes_a_call_of_each() -> None:
@@ -157,3 +160,19 @@ def test_a_short_call_is_not_taken_apart_since_room_is_not_what_it_lacks() -> No
 @pytest.mark.parametrize("text", ["x" * 7_000, "```\n" + "a = 1\n" * 1_200 + "```"])
 def test_a_text_without_a_place_to_cut_has_no_units(text: str) -> None:
     assert _record(("Read this.", text, "Done."), masked=False).units is None
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "cut", "said", "whole"),
+    [
+        ("zh", "en", ["他走了。", "他回来了。"], ["He left.", "He came back."], "He left. He came back."),
+        ("en", "zh", ["He left. ", "He came back."], ["他走了。", "他回来了。"], "他走了。他回来了。"),
+        ("en", "zh", ["He left.\n\n", "He came back."], ["他走了。", "他回来了。"], "他走了。\n\n他回来了。"),
+        ("en", "es", ["He left. ", "He came back."], ["Se fue.", "Volvió."], "Se fue. Volvió."),
+    ],
+)
+def test_a_cut_is_joined_as_the_target_writes(
+    source: str, target: str, cut: list[str], said: list[str], whole: str
+) -> None:
+    pieces = [Unit("response", *edges(text)) for text in cut]
+    assert joined(pieces, said, languages.get(source), languages.get(target)) == whole

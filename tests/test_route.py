@@ -238,7 +238,7 @@ def test_a_recipe_has_a_policy_for_every_class() -> None:
         ("pivot-language", "Name the tense of the sentence.", "⟪I ran.⟫", "Past tense"),
         ("pivot-language", "Sort the words: verbs, nouns.", "⟪run, cat⟫", "Verbs: run. Nouns: cat."),
         ("pivot-language", "Use the passive voice.", "⟪The dog bit the man.⟫", "⟪The man was bitten by the dog.⟫"),
-        ("code", "Explain this code.", "⟪for i in x:\n    print(i)⟫", "It prints each item."),
+        ("code", "Explain this code.", "for i in x:\n    print(i)", "It prints each item."),
         ("code", "Write a loop.", "", "```python\nfor i in x:\n    print(i)\n```"),
         ("wordplay", "Find a rhyme for 'cat'.", "", "hat"),
         ("fixed-labels", "True or false?", "Fish swim.", "True"),
@@ -277,7 +277,7 @@ def test_kept_spans_lie_in_order_apart_and_inside_their_text(
 
 
 def test_the_question_shows_each_text_once_in_its_tag_and_names_every_class() -> None:
-    system, user = route.ask({"instruction": "Find a rhyme.", "input": "", "response": "So be it."})
+    system, user = route.ask({"instruction": "Find a rhyme.", "input": "", "response": "So be it."}, "English")
     assert all(f"{name}:" in system for name in (*route.CLASSES, "none"))
     assert parse_tags(user, ("instruction", "response"), "") == {
         "instruction": "Find a rhyme.",
@@ -287,14 +287,14 @@ def test_the_question_shows_each_text_once_in_its_tag_and_names_every_class() ->
 
 def test_a_long_text_is_cut_for_the_question_alone() -> None:
     texts = {"instruction": "Summarise.", "input": "a" * 9_000, "response": "b" * 1_500}
-    _, user = route.ask(texts)
+    _, user = route.ask(texts, "English")
     assert "a" * 1_500 + " […]" in user and "a" * 1_501 not in user
     assert "b" * 1_500 + "\n" in user
     assert len(texts["input"]) == 9_000
 
 
 def test_a_text_that_holds_a_tag_cannot_close_its_own() -> None:
-    _, user = route.ask({"instruction": "Explain </instruction>.", "input": "", "response": "A tag."})
+    _, user = route.ask({"instruction": "Explain </instruction>.", "input": "", "response": "A tag."}, "English")
     assert re.match(r"<instruction-[0-9a-f]{4}>\n", user)
 
 

@@ -251,6 +251,26 @@ def test_without_a_model_the_same_one_gets_more_repairs_for_that_reason_alone() 
     assert lost == [1, 1]
 
 
+def test_a_row_that_the_last_resort_saved_gets_no_more_repairs() -> None:
+    def say(request: Request) -> Answer:
+        return loudly(request) if len(texts_of(request)) == 1 else Answer("no", "stop")
+
+    asked, outcome = walk(_again(repair=1), ROW, say)
+    again, same = walk(_again({"reasons": ["bad-tags"]}, repair=1), ROW, say)
+    assert outcome.reason is same.reason is None
+    assert [request.key("m") for request in again] == [request.key("m") for request in asked]
+
+
+def test_more_repairs_come_after_a_stronger_model_has_failed_too() -> None:
+    more = {"reasons": ["refusal"], "repair": 1}
+    asked, outcome = walk(_again(STRONGER, more), ROW, _by_tier(tier0=SORRY))
+    assert outcome.reason is None
+    assert [request.tier for request in asked] == [0, 1]
+    asked, _ = walk(_again(STRONGER, more), ROW, _by_tier(tier0=SORRY, tier1=SORRY))
+    assert len({request.key(str(request.tier)) for request in asked}) == len(asked)
+    assert [request.tier for request in asked][:3] == [0, 1, 1]
+
+
 # --- who is asked ----------------------------------------------------------------------------------------------------
 
 

@@ -248,7 +248,11 @@ def test_where_no_room_can_be_named_a_cut_row_is_given_up() -> None:
 
 @pytest.mark.parametrize("cut", [Answer("<instruction>" + LOOP, "length", 9, 64), Answer("", "length", 9, 64, 0, LOOP)])
 def test_an_answer_that_loops_gets_no_more_room(cut: Answer) -> None:
-    assert _reason(_task(max_tokens=64), cut) is Reason.LOOP
+    asked, outcome = _run(_task(max_tokens=64), ROW, *[cut] * 9)
+    assert [request.params for request in asked] == [{"max_tokens": 64}] * len(asked)
+    assert cut.text == "" or not any(cut.text in message.content for request in asked for message in request.messages)
+    assert outcome is not None
+    assert outcome.reason is Reason.LOOP
 
 
 def test_a_text_that_repeats_itself_may_be_translated_so() -> None:

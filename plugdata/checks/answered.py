@@ -1,10 +1,10 @@
-"""Whether a model obeyed an instruction in place of translating it, or said one of the prompt's examples again.
+"""Whether a model obeyed an instruction in place of translating it.
 
 Judged on the texts of a row side by side while translating, so by lengths and character n-grams alone. What it cannot
 see: an instruction that was obeyed in few words of its own, unlike the response.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 
 from plugdata import languages
 
@@ -44,14 +44,6 @@ def answered(source: Mapping[str, str], said: Mapping[str, str], source_code: st
             if name in said and (told := _same(name, source, said, target_code)):
                 return told
     return None
-
-
-def copied(source: Mapping[str, str], said: Mapping[str, str], examples: Set[str]) -> str | None:
-    """The first segment that is one of the prompt's examples, said again; not where its source is one too.
-
-    `examples`: their texts, in the languages of the source and of the answer.
-    """
-    return next((name for name, text in said.items() if text in examples and source[name] not in examples), None)
 
 
 def _same(name: str, source: Mapping[str, str], said: Mapping[str, str], target_code: str) -> str | None:

@@ -86,7 +86,8 @@ _SQL = re.compile(
         (
             # A statement at the start of a line, up to its semicolon or over the lines that go on with it.
             rf"(?m:^[ \t]*{_SQL_VERB}(?=[ \t]+[\w*(\"`\[]|[ \t]*\n)[^;\n]*(?:\n{_SQL_NEXT}[^;\n]*)*(?:;|$))",
-            r"(?m:^[ \t]*select (?=[^;]{0,300}\bfrom\b)(?:[^;\n]|\n(?!\n)){1,600};)",
+            r"(?m:^[ \t]*select (?=[^;]{0,300}\bfrom [\w.]+\s*"
+            r"(?:;|(?:where|join|inner|left|order|group|limit|having|union)\b))(?:[^;\n]|\n(?!\n)){1,600};)",
             # Within a sentence: only what holds names alone, so that the words after it stay.
             rf"\bSELECT {_NAMES} FROM [\w.]+(?: WHERE [\w.]+ ?[=<>!]+ ?(?:'[^'\n]*'|[\w.]+))?(?: ?;)?",
         )

@@ -29,10 +29,10 @@ takes p ≥ 0.5 from 73 % to 88 % of them, as much as whole texts do; other lang
 
 SURE = 0.9
 
-_MIN_P = 0.01
+MIN_P = 0.01
 """Labels less probable are not asked for and count as 0. That makes asking for all labels as fast as for one."""
 
-_PREFIX = "__label__"
+PREFIX = "__label__"
 
 
 class Model(Protocol):
@@ -67,7 +67,7 @@ def scores(model: Model, prose: pl.Series, language: Language) -> Scores:
     Abstains below MIN_LETTERS letters among the first READ_MORE_CHARS characters, and everywhere for a language
     without labels. Raises InputError if the model knows none of the labels.
     """
-    labels = frozenset(_PREFIX + label for label in language.lid)
+    labels = frozenset(PREFIX + label for label in language.lid)
     if labels and labels.isdisjoint(model.get_labels()):
         raise InputError(
             f"the language ID model has no label for {language.name} ({', '.join(language.lid)})",
@@ -82,7 +82,7 @@ def scores(model: Model, prose: pl.Series, language: Language) -> Scores:
         said = _predict(model, texts.gather(places).str.slice(0, n_chars).to_list(), labels)
         for place, (p_lang, label) in zip(places, said, strict=True):
             p[place] = p_lang
-            top[place] = language.code if label in labels else label and label.removeprefix(_PREFIX)
+            top[place] = language.code if label in labels else label and label.removeprefix(PREFIX)
 
     if labels:
         read(texts.str.contains(rf"(?:\p{{L}}\P{{L}}*){{{MIN_LETTERS}}}").arg_true(), READ_CHARS)
@@ -93,6 +93,6 @@ def scores(model: Model, prose: pl.Series, language: Language) -> Scores:
 
 def _predict(model: Model, texts: list[str], labels: frozenset[str]) -> Iterator[tuple[float, str | None]]:
     """For each text: the sum of the labels' probabilities, and the most probable label."""
-    for said, probabilities in zip(*model.predict(texts, k=-1, threshold=_MIN_P), strict=True):
+    for said, probabilities in zip(*model.predict(texts, k=-1, threshold=MIN_P), strict=True):
         p = sum(float(q) for label, q in zip(said, probabilities, strict=True) if label in labels)
         yield min(p, 1.0), said[0] if said else None  # fastText's add up to 1.00001

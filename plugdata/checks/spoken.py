@@ -20,7 +20,7 @@ from itertools import pairwise
 import polars as pl
 
 from plugdata import languages
-from plugdata.checks.lid import READ_CHARS, Model
+from plugdata.checks.lid import MIN_P, PREFIX, READ_CHARS, Model
 from plugdata.checks.prose import prose_of
 from plugdata.languages import Language
 
@@ -37,10 +37,7 @@ RULED_OUT = 0.05
 GLANCE_CHARS = 100
 """Characters that are looked at first, by the count of letters and by the identifier: what is in another language is so
 from the beginning, and nothing is held against a text that was not read further."""
-_MIN_P = 0.01
-"""Less probable labels are not asked for and count as 0, as in checks/lid.py."""
 
-_PREFIX = "__label__"
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"\w+")
 _CODE = re.compile(r"[={}\[\]<>;_\\]|\w\(|^[ \t]*(?:#|//|--|\$|\"\"\"|''')")
@@ -84,8 +81,8 @@ def _share(text: str, language: Language) -> float:
 
 def _other(model: Model, text: str, language: Language, pivot: Language) -> str | None:
     """The label of another language that the identifier is sure of, with its probability."""
-    ((labels,), (p,)) = model.predict([text.replace("\n", " ")], k=-1, threshold=_MIN_P)
-    found = {label.removeprefix(_PREFIX): float(q) for label, q in zip(labels, p, strict=True)}
+    ((labels,), (p,)) = model.predict([text.replace("\n", " ")], k=-1, threshold=MIN_P)
+    found = {label.removeprefix(PREFIX): float(q) for label, q in zip(labels, p, strict=True)}
     top = max(found, key=found.__getitem__, default=None)
     if top is None or found[top] < SURE or sum(found.get(label, 0.0) for label in language.lid) >= RULED_OUT:
         return None

@@ -59,6 +59,8 @@ def sample(
         found = stats.sample(opened, code, n, status=status, reason=named, seed=seed)
         if as_json:
             click.echo(found.write_ndjson(), nl=False)
+        elif found.is_empty():
+            click.echo(f"{code}: no such row", err=True)
         else:
             console().print(screen.sample(found.iter_rows(named=True)))
 

@@ -229,7 +229,7 @@ def retry(
     from plugdata import pipeline
     from plugdata import recipe as recipes
 
-    asked = [reason_of(reason) for reason in reasons]
+    asked = [reason_of(reason) for given in reasons for reason in given.split(",")]
     stronger = recipes.model(**typed(flags))
     recipe = recipe_of(corpus, assigned(assignments, budget=budget, ledger=ledger))
     with funnel_of(corpus), watching(quiet) as watch:

@@ -29,9 +29,9 @@ DECIDE_VERSION = 2
 
 STAGE = "filter"
 FIELDS = ("instruction", "response")
-_WHOLE = pl.col("policy").ne_missing("keep-span") | (pl.col("task_class") == "code")
-"""Rows whose prose is all translated. In others a span is left in another language on purpose, so that language ID, the
-script and what is left of the source say nothing; but code, which is no prose."""
+_WHOLE = pl.col("policy").ne_missing("keep-span")
+"""Rows that are translated whole. In others a span is left in another language on purpose, so that language ID, the
+script and what is left of the source say nothing."""
 
 Agreement = Callable[[str, str], float | None]
 """A soft check: how far a target agrees with its pivot, 0 to 1; None = nothing to judge."""

@@ -103,6 +103,8 @@ def for_pairs(
     The pivot of a new corpus is read off its file's name likewise, and is en where that says nothing.
     Raises LanguageError if `to` or the target's name is no language.
     """
+    if not to and not _language(target):
+        raise LanguageError(f"the name of {target} ends in no language", "say which it is: --to CODE")
     code = languages.get(to or _last_word(target)).code
     there = corpus / "recipe.yaml"
     before = plain(parse(there.read_text("utf-8"), str(there))) if there.is_file() else {}

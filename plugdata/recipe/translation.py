@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from plugdata import languages
 from plugdata.recipe.base import Code, Columns, Settings, Share
 from plugdata.recipe.endpoints import Model
 from plugdata.rows import Reason
@@ -31,7 +32,7 @@ class Route(Settings):
     translation: Policy = Field("keep-span", description="translate this into another language")
     pivot_language: Policy = Field("drop", description="on the grammar, spelling or sound of the source's language")
     fixed_labels: Policy = Field("translate", description="choose from a given set of labels")
-    code: Policy = Field("keep-span", description="write or explain code")
+    code: Policy = Field("translate", description="write or explain code, which is masked")
     media: Policy = Field("drop", description="show a picture, give a link")
 
     @model_validator(mode="before")
@@ -77,9 +78,9 @@ class Again(Settings):
             raise ValueError(f"asking again changes nothing about {vain[0]}: {_NOT_ASKED[vain[0]]}")
         final = {Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH} & set(self.reasons)
         if final and self.model is None:
-            raise ValueError(f"the same model gives the same {min(final)}: name a `model`")
+            raise ValueError(f"the same model gives the same {min(final)}: name a `model` (--model)")
         if self.rows and self.model is None:
-            raise ValueError("nothing is wrong with these rows that the same model could be told: name a `model`")
+            raise ValueError("these rows have no fault that the same model could be told: name a `model` (--model)")
         return self
 
 
@@ -117,8 +118,10 @@ class Translate(Settings):
     mode: Literal["online", "batch"] = Field("online", description="batch: half the price, within a day")
 
     def formality_of(self, lang: str) -> Formality | None:
-        """How the reader of a language is addressed."""
-        return self.formality.get(lang) if isinstance(self.formality, dict) else self.formality
+        """How the reader of a language is addressed; of a locale, as its language's where it has no word of its own."""
+        if not isinstance(self.formality, dict):
+            return self.formality
+        return self.formality.get(lang) or self.formality.get(languages.get(lang).base)
 
 
 class Existing(Settings):

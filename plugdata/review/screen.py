@@ -45,7 +45,7 @@ def mending(by_lang: Mapping[str, Mending]) -> list[Text]:
     """A line a language on what asking again bought, where it bought anything."""
     return [
         Text(
-            f"repair {lang}: {_share(found.at_once, found.rows)} of {found.rows} rows believed at once, "
+            f"repair {lang}: {_share(found.at_once, found.rows)} of {found.rows} rows right at once, "
             f"{_share(found.kept, found.rows)} in the end, {found.calls / found.rows:.2f} calls a row"
         )
         for lang, found in by_lang.items()
@@ -59,8 +59,8 @@ def quality(found: Iterable[Summary]) -> list[Text]:
     for one in found:
         if one.n_back:
             lines.append(
-                f"back-translation {one.lang}: chrF {_mean(one.chrf_instruction_mean)} of instructions, "
-                f"{_mean(one.chrf_response_mean)} of responses, {_estimated(one.n_back, one.back_abstained_share)}"
+                f"chrF {one.lang}: instructions {_mean(one.chrf_instruction_mean)}, "
+                f"responses {_mean(one.chrf_response_mean)}, {_estimated(one.n_back, one.back_abstained_share)}"
             )
         if one.n_judged:
             lines.append(

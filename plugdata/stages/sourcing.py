@@ -70,7 +70,12 @@ def screen(corpus: Corpus, recipe: Recipe) -> list[Step]:
             yield _of_shard(dedup.screen_duplicates(batch, found), recipe.shard)
 
     versions = [sources.lint.VERSION, dedup.VERSION, route.VERSION]
-    settings = {**recipe.screen.model_dump(), "shard": recipe.shard, "fields": recipe.translate.fields}
+    settings = {
+        **recipe.screen.model_dump(),
+        "shard": recipe.shard,
+        "lang": recipe.read_lang,
+        "fields": recipe.translate.fields,
+    }
     return [Step("screen", None, ("source",), settings, versions, rows.SCREEN, screened)]
 
 

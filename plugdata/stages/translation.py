@@ -20,6 +20,7 @@ from plugdata.stages.step import Say, Step
 from plugdata.translate import given as given_rows
 from plugdata.translate import glossary, verify
 from plugdata.translate import stage as translation
+from plugdata.translate.ask import NOTES
 from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import PROTOCOLS, SEGMENTS
 from plugdata.translate.route.asking import PROMPT as ROUTE_PROMPT
@@ -111,13 +112,14 @@ def given(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
             )
             for batch in beside:
                 kept = batch.filter(rows.kept()).iter_rows(named=True)
-                outcomes = ((given_rows.outcome(row, asked), existing.made_by, 0) for row in kept)
+                outcomes = ((given_rows.outcome(row, asked, recipe.translate), existing.made_by, 0) for row in kept)
                 yield translation.apply(batch.drop(sources.existing.COLUMNS), existing.lang, None, outcomes)
 
         settings = [
             existing.model_dump(exclude={"path"}),
             sources.digest(sources.existing.source_of(existing, recipe.sources), Path()),
             recipe.translate.check_language,
+            recipe.translate.mask,
             asked.glossary.terms,
         ]
         return Step("translate", existing.lang, ("screen",), settings, translation.VERSION, rows.TRANSLATE, laid)
@@ -138,7 +140,7 @@ def _settings(recipe: Recipe, members: Iterable[Member]) -> dict[str, Any]:
         "asked": settings.model_dump(mode="json", exclude={"retries", "mode", "glossary", "again"}),
         "again": [again.model_dump(mode="json", exclude={"model", "rows"}) for again in settings.again],
         "models": [[member.served_as, member.model.params, member.model.weight, member.tier] for member in members],
-        "prompts": [protocol.system, protocol.repair],
+        "prompts": [protocol.system, protocol.repair, *NOTES.values()],
         "route": [recipe.screen.route.model_dump(), ROUTE_PROMPT] if recipe.screen.route.by == "llm" else None,
     }
 

@@ -41,7 +41,7 @@ default of their own know."""
 
 _NOT_SHOWN = frozenset({Reason.LOOP, Reason.COPIED})
 
-_NOTES = {"equivalent-error": "equivalent-error-v1", "keep-span": "keep-span-v1"}
+NOTES = {"equivalent-error": "equivalent-error-v1", "keep-span": "keep-span-v1"}
 """The template that a policy adds to the system message."""
 
 
@@ -116,7 +116,7 @@ class Asking:
     def prompt(self, record: Record, policy: str | None) -> "Prompt":
         """What is the same in all requests of a row."""
         terms = tuple(self.glossary.found(unit.text for unit in record.units or ()))
-        note = _NOTES.get(policy or "") if policy != "keep-span" or record.spans else None
+        note = NOTES.get(policy or "") if policy != "keep-span" or record.spans else None
         return self._prompt(terms, note, bool(record.spans))
 
     @cached_property
@@ -132,19 +132,19 @@ class Asking:
             n = self.settings.examples if self.protocol.examples else 0
             worked = self._examples[:n] + (self._examples[prompts.N_PLAIN :] if n and has_marks else [])
             system = prompts.template(self._head).substitute(self.names, more=told)
-            return Prompt(self, system, "", tuple(self.as_messages(worked)))
+            return Prompt(self, system, "", tuple(worked))
 
         return made
 
-    def as_messages(self, turns: Iterable[Turn]) -> Iterator[Message]:
+    def as_messages(self, turns: Iterable[Turn], suffix: str) -> Iterator[Message]:
         """Turns as earlier messages: a record each, or a text each where texts travel alone."""
         for turn in turns:
             parts = [turn]
             if not self.protocol.together:
                 parts = [Turn({name: turn.texts[name]}, {name: turn.said[name]}) for name in turn.texts]
             for part in parts:
-                yield Message("user", self.protocol.render(part.texts, ""))
-                yield Message("assistant", self.protocol.render(part.said, ""))
+                yield Message("user", self.protocol.render(part.texts, suffix))
+                yield Message("assistant", self.protocol.render(part.said, suffix))
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,11 @@ class Prompt:
     asking: Asking
     system: str | None
     opening: str
-    worked: tuple[Message, ...]
+    worked: tuple[Turn, ...]
+
+    @cached_property
+    def _worked(self) -> tuple[Message, ...]:
+        return tuple(self.asking.as_messages(self.worked, ""))
 
     def suffix(self, texts: Texts) -> str:
         """What makes the tags of some texts unmistakable (protocols.tag_suffix)."""
@@ -163,11 +167,13 @@ class Prompt:
     def first(self, texts: Texts, before: Turn | None, tier: int) -> Request:
         """The request to translate some texts; `before` is the part of the row that comes before them."""
         asking = self.asking
-        said = asking.protocol.render(texts, self.suffix(texts))
+        suffix = self.suffix(texts)
         goes_on = before is not None and (asking.protocol.together or before.texts.keys() == texts.keys())
-        earlier = tuple(asking.as_messages([before])) if before and goes_on else ()
+        earlier = tuple(asking.as_messages([before], suffix)) if before and goes_on else ()
+        worked = tuple(asking.as_messages(self.worked, suffix)) if suffix else self._worked
         system = (Message("system", self.system),) if self.system else ()
-        messages = (*system, *self.worked, *earlier, Message("user", self.opening + said))
+        said = Message("user", self.opening + asking.protocol.render(texts, suffix))
+        messages = (*system, *worked, *earlier, said)
         params = {**asking.params, **asking.protocol.params(tuple(texts))}
         return Request(messages, params, asking.protocol.system, STAGE, asking.target.code, tier)
 
@@ -179,8 +185,8 @@ class Prompt:
         `told`: what is wrong, in words. `nth`: how many answers to `first` were faulty.
         """
         protocol = self.asking.protocol
-        if answer.finish_reason == LENGTH:
-            return None if reason is Reason.LOOP else _with_more_room(latest, answer)
+        if answer.finish_reason == LENGTH and reason is not Reason.LOOP:
+            return _with_more_room(latest, answer)
         *before, last = first.messages
         # no brackets: the last message holds each tag once
         words = {"nth": nth, "fault": told.translate({ord("<"): '"', ord(">"): '"'})}

@@ -8,7 +8,7 @@ import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class Glossary:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         longest_first = sorted((term.source for term in self.terms), key=len, reverse=True)
-        return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+        return re.compile("|".join(_bounded(source) for source in longest_first), re.IGNORECASE)
 
     @cached_property
     def _by_source(self) -> Mapping[str, Term]:
@@ -49,11 +49,34 @@ class Glossary:
 
     def missed(self, source: str, said: str) -> str | None:
         """In words, the first term of a source text whose translation holds none of its renderings."""
-        folded = said.casefold()
         for term in self.found([source]):
-            if not any(target.casefold() in folded for target in term.targets):
+            if not any(_begins(target).search(said) for target in term.targets):
                 return f"{term.source!r} must be rendered as {' or '.join(map(repr, term.targets))}"
         return None
+
+
+_ENDS = re.compile(r"[A-Za-zÀ-ɏͰ-Ͽ\u0400-\u04ff]")
+"""Scripts whose words end where the letters do: Latin, Greek, Cyrillic. In others a particle or a word follows."""
+
+
+def _bounded(term: str) -> str:
+    """A pattern for a term as a word of its own, as far as its script knows words."""
+    return _start(term) + re.escape(term) + (r"(?!\w)" if _is_apart(term[-1]) else "")
+
+
+@cache
+def _begins(term: str) -> re.Pattern[str]:
+    """Finds a rendering where a word begins; endings may follow."""
+    return re.compile(_start(term) + re.escape(term), re.IGNORECASE)
+
+
+def _start(term: str) -> str:
+    return r"(?<!\w)" if _is_apart(term[0]) else ""
+
+
+def _is_apart(character: str) -> bool:
+    """Whether no other word may join a term at this end of it."""
+    return not character.isalpha() or _ENDS.match(character) is not None
 
 
 def load(path: Path, lang: str) -> Glossary:
@@ -64,8 +87,10 @@ def load(path: Path, lang: str) -> Glossary:
             if reader.fieldnames is None or not {"source", "target"} <= set(reader.fieldnames):
                 raise InputError(f"{path} lacks the columns source and target", "its first line must name them")
             terms = [_term(path, reader.line_num, line) for line in reader if _serves(line.get("lang"), lang)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a glossary: {error}") from None
+    except OSError as error:
+        raise InputError(f"glossary {path}: {error.strerror}", "`translate.glossary` of the recipe names it") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a glossary: {error}", "it must be CSV in UTF-8") from None
     doubled = {term.source.casefold(): term for term in reversed(terms)}
     return Glossary(tuple(term for term in terms if doubled[term.source.casefold()] is term))
 

@@ -43,6 +43,9 @@ class Protocol:
     params: Callable[[tuple[str, ...]], Mapping[str, Any]] = lambda names: {}
 
 
+_SHOWN = 8
+"""Tags named in a fault, which is sent to the model."""
+
 _ANY_TAG = re.compile(r"</?(?:instruction|input|response)(-[0-9a-f]{4})?>")
 
 
@@ -76,7 +79,7 @@ def parse_tags(answer: str, names: tuple[str, ...], suffix: str) -> dict[str, st
     asked = [match for match in ours if match[0] in expected]
     if [match[0] for match in asked] != expected:
         lacking = [tag for tag in expected if tag not in {match[0] for match in asked}]
-        told = " ".join(match[0] for match in asked)
+        told = " ".join(match[0] for match in asked[:_SHOWN]) + (" …" if len(asked) > _SHOWN else "")
         return f"no {lacking[0]} in the answer" if lacking else f"tags doubled or out of order: {told}"
     texts = {}
     for name, start, end in zip(names, asked[0::2], asked[1::2], strict=True):

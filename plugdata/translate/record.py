@@ -3,14 +3,16 @@
 A text becomes units: its protected spans as marks (checks/mask.py), numbered through the row, its edges off, and, where
 a row is longer than a call should be, cut at paragraphs, list items and sentences (split.py). What holds no word
 (a text that is nothing but code) is not sent at all. `assembled` is the exact inverse: marks, edges and cuts as they
-were. Pure; knows no prompt and no answer.
+were (a cut between languages of which one writes without blanks takes the target's way). Pure; knows no prompt and no
+answer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from plugdata.checks import mask
+from plugdata.languages import Language
 from plugdata.translate import route
 from plugdata.translate.protocols import SEGMENTS, edges
 from plugdata.translate.split import split
@@ -102,14 +104,30 @@ MIN_CHARS = 200
 """Characters below which a text is not cut for want of room: a sentence or two, which any model has room for."""
 
 
-def assembled(record: Record, translated: Mapping[Unit, str]) -> dict[str, str]:
+def assembled(record: Record, translated: Mapping[Unit, str], source: Language, target: Language) -> dict[str, str]:
     """The texts of a row from the translations of its units; units without one stand as they are."""
-    texts = dict.fromkeys(SEGMENTS, "")
-    for unit in record.units or ():
-        texts[unit.name] += unit.before + translated.get(unit, unit.text) + unit.after
+    units = record.units or ()
+    texts = {}
+    for name in SEGMENTS:
+        own = [unit for unit in units if unit.name == name]
+        texts[name] = _together(own, [translated.get(unit, unit.text) for unit in own], source, target)
     return {name: mask.unmask(text, record.spans) for name, text in texts.items()} if record.spans else texts
 
 
-def joined(units: Iterable[Unit], said: Iterable[str]) -> str:
+def joined(units: Sequence[Unit], said: Sequence[str], source: Language, target: Language) -> str:
     """The translation of a unit that was cut, from those of its pieces."""
-    return "".join(unit.before + text + unit.after for unit, text in zip(units, said, strict=True)).strip()
+    return _together(units, said, source, target).strip()
+
+
+def _together(units: Sequence[Unit], said: Sequence[str], source: Language, target: Language) -> str:
+    """Pieces of a text with the white space they had; but a blank between sentences where the target writes one and
+    the source does not, and none the other way round."""
+    text = ""
+    for nth, (unit, piece) in enumerate(zip(units, said, strict=True)):
+        gap = (units[nth - 1].after if nth else "") + unit.before
+        if nth and gap == "" and target.spaced and not source.spaced:
+            gap = " "
+        elif nth and gap == " " and source.spaced and not target.spaced:
+            gap = ""
+        text += gap + piece
+    return text + units[-1].after if units else ""

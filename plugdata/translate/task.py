@@ -33,7 +33,7 @@ from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import SEGMENTS
 from plugdata.translate.record import Record, Unit, assembled, halves, joined, loads, record
 from plugdata.translate.route.asking import PROMPT
-from plugdata.wire import THINKING_ENDS, Answer, Message, Request, Result, Task
+from plugdata.wire import LENGTH, STOP, THINKING_ENDS, Answer, Message, Request, Result, Task
 
 ROUTE_STAGE = "route"
 """Of the questions which class a row is, whose answers serve all languages."""
@@ -152,7 +152,7 @@ def _steps(
     task_class, policy = row.get("task_class"), row.get("policy")
     named: dict[str, Any] = {}
     if route.by == "llm" and task_class is None:
-        system, user = routes.ask({name: row[name] or "" for name in SEGMENTS})
+        system, user = routes.ask({name: row[name] or "" for name in SEGMENTS}, asking.source.name)
         messages = (Message("system", system), Message("user", user))
         said = routes.parse((yield Request(messages, asking.params, PROMPT, ROUTE_STAGE)).text)
         if said in route.policies:
@@ -161,18 +161,41 @@ def _steps(
         if policy == "drop":
             return Outcome({}, (Reason.UNTRANSLATABLE,), f"{task_class}: the model says so", **named)
     settings = asking.settings
+    if policy == "equivalent-error" and not asking.protocol.together:  # texts that do not see each other cannot agree
+        policy = "keep-span"
+        named = {"task_class": task_class, "policy": policy}
     sent = _record(row, settings, task_class if policy == "keep-span" else None)
     if sent.units is None:
         return Outcome({}, (Reason.TOO_LONG,), f"no place to cut a text at {settings.split_chars} characters", **named)
-    attempt = _Attempt(sent, asking, asked, policy)
-    outcome = yield from attempt.run()
-    for tier, again in enumerate((again for again in settings.again if again.model), 1):
-        wanted = chosen[tier - 1] if chosen else frozenset()
-        if outcome.reason in again.reasons or row.get("id") in wanted:
-            mended = (*attempt.mended, *outcome.reasons[:1])
-            attempt = _Attempt(sent, asking, asked, policy, tier, again.repair, mended)
-            outcome = yield from attempt.run()
+    attempt = _Attempt(sent, asking, asked, policy, 0, settings.repair, ())
+    answered: dict[str, Answer] = {}
+    outcome = yield from _asking_once(attempt.run(), answered) if settings.again else attempt.run()
+    n_models = 0
+    for again in settings.again:
+        n_models += again.model is not None
+        wanted = chosen[n_models - 1] if again.model and chosen else frozenset()
+        if outcome.reason not in again.reasons and row.get("id") not in wanted:
+            continue
+        tier, repair, mended = attempt.tier, attempt.repair + again.repair, attempt.mended_before
+        if again.model:
+            tier, repair, mended = n_models, again.repair, (*attempt.mended, *outcome.reasons[:1])
+        attempt = _Attempt(sent, asking, asked, policy, tier, repair, mended)
+        outcome = yield from _asking_once(attempt.run(), answered)
     return replace(outcome, **named) if named else outcome
+
+
+def _asking_once(steps: Steps, answered: dict[str, Answer]) -> Steps:
+    """Steps of which those that were answered before, in an attempt with fewer repairs, are not asked again."""
+    try:
+        request = next(steps)
+        while True:
+            key = request.key(str(request.tier))
+            if key not in answered:
+                answered[key] = yield request
+            request = steps.send(answered[key])
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
 
 
 def _record(row: Mapping[str, Any], settings: Translate, keep: str | None) -> Record:
@@ -199,9 +222,9 @@ class _Attempt:
         asking: Asking,
         asked: verify.Asked,
         policy: str | None,
-        tier: int = 0,
-        repair: int | None = None,
-        mended: Sequence[Reason] = (),
+        tier: int,
+        repair: int,
+        mended: Sequence[Reason],
     ) -> None:
         self.sent = sent
         self.settings = asking.settings
@@ -212,6 +235,7 @@ class _Attempt:
         self.tier = tier
         self.repair = repair
         self.repairs = 0
+        self.mended_before = mended
         self.mended = list(mended)
 
     def run(self) -> Steps:
@@ -225,7 +249,7 @@ class _Attempt:
                 translated |= zip(units, said, strict=True)
                 before = Turn.of(units, said)
             if len(parts) > 1 and (faults := self.of_row(translated)):
-                raise _Lost(faults, {})
+                translated |= yield from self.agreeing(parts, translated, faults)
         except _Lost as lost:
             return self.outcome({**translated, **lost.said}, lost.faults)
         return self.outcome(translated, ())
@@ -233,7 +257,9 @@ class _Attempt:
     def outcome(self, translated: Mapping[Unit, str], faults: Sequence[verify.Fault]) -> Outcome:
         tried = f"; repairs tried: {self.repairs}" if faults and self.repairs else ""
         detail = " · ".join(fault.told for fault in faults) + tried if faults else None
-        texts = assembled(self.sent, translated) if translated or not faults else {}
+        texts = {}
+        if translated or not faults:
+            texts = assembled(self.sent, translated, self.asked.source, self.asked.target)
         reasons = dict.fromkeys(fault.reason for fault in faults)
         return Outcome(texts, tuple(reasons), detail, tuple(self.mended))
 
@@ -246,11 +272,35 @@ class _Attempt:
             said[unit.name] += text
         return verify.of_row(self.asked, texts, said, mistaken=self.is_mistaken)
 
-    def fulfil(self, units: Sequence[Unit], before: Turn | None) -> Generator[Request, Answer, list[str]]:
-        """The translations of some units, in order. Raises _Lost."""
+    def agreeing(
+        self, parts: Sequence[Sequence[Unit]], translated: Mapping[Unit, str], faults: Sequence[verify.Fault]
+    ) -> Generator[Request, Answer, dict[Unit, str]]:
+        """The translations of the texts that do not go with the others, asked for once more. Raises _Lost."""
+        (units,) = [units for units in parts if any(unit.name == faults[0].segment for unit in units)][:1]
+        if self.repairs >= self.repair:
+            raise _Lost(faults, {})
+        self.mended.append(faults[0].reason)
+        said = yield from self.fulfil(units, None, faults, {unit.name: translated[unit] for unit in units})
+        found = dict(zip(units, said, strict=True))
+        if faults := self.of_row({**translated, **found}):
+            raise _Lost(faults, found)
+        return found
+
+    def fulfil(
+        self,
+        units: Sequence[Unit],
+        before: Turn | None,
+        faults: Sequence[verify.Fault] = (),
+        said: Mapping[str, str] | None = None,
+    ) -> Generator[Request, Answer, list[str]]:
+        """The translations of some units, in order; `faults` of `said`, an earlier one, are named. Raises _Lost."""
         texts = {unit.name: unit.text for unit in units}
         first = self.prompt.first(texts, before, self.tier)
         request, nth = first, 1
+        if said is not None:
+            shown = Answer(self.protocol.render(said, self.prompt.suffix(texts)), STOP)
+            request = self.prompt.again(first, first, shown, faults[0].reason, faults[0].told, nth) or first
+            self.repairs += 1
         while True:
             answer = yield request
             said, faults = self.judge(texts, answer)
@@ -258,7 +308,7 @@ class _Attempt:
                 return [said[unit.name] for unit in units]
             reason = faults[0].reason
             again = None
-            if reason not in verify.FINAL and self.repairs < self.allowed(reason):
+            if reason not in verify.FINAL and self.repairs < self.repair:
                 told = "; ".join(fault.told for fault in faults)
                 again = self.prompt.again(first, request, answer, reason, told, nth)
             self.mended.append(reason)
@@ -281,7 +331,8 @@ class _Attempt:
         reason = faults[0].reason
         if answer.finish_reason in verify.WANT_OF_ROOM and reason is not Reason.LOOP:
             if smaller := halves(units):
-                return (yield from self.in_parts(units, smaller, before))
+                in_view = answer.finish_reason == LENGTH  # what is too long for the context gets no longer
+                return (yield from self.in_parts(units, smaller, before, in_view=in_view))
         elif len(units) > 1 and self.repairs and reason not in verify.FINAL:
             blamed = {fault.segment for fault in faults}
             right = [unit for unit in units if None not in blamed and unit.name not in blamed]
@@ -290,31 +341,33 @@ class _Attempt:
             found = []
             for unit in units:
                 found += [said[unit.name]] if unit in right else (yield from self.fulfil([unit], before))
-            if faults := self.of_row(dict(zip(units, found, strict=True))):
-                raise _Lost(faults, dict(zip(units, found, strict=True)))
-            return found
+            return self.checked(units, found)
         self.mended.pop()
         raise _Lost(faults, {unit: said[unit.name] for unit in units if unit.name in said})
 
     def in_parts(
-        self, units: Sequence[Unit], smaller: Sequence[Sequence[Unit]], before: Turn | None
+        self, units: Sequence[Unit], smaller: Sequence[Sequence[Unit]], before: Turn | None, *, in_view: bool
     ) -> Generator[Request, Answer, list[str]]:
-        """The translations of some units, asked for in smaller parts."""
+        """The translations of some units, asked for in smaller parts, each with the one before it in view or without.
+        Raises _Lost."""
         said: list[str] = []
         for part in smaller:
             if any(unit.has_words for unit in part):
-                said += yield from self.fulfil(part, before)
+                said += yield from self.fulfil(part, before if in_view else None)
                 before = Turn.of(part, said[-len(part) :])
             else:
                 said += [unit.text for unit in part]
-        return said if len(units) > 1 else [joined((unit for part in smaller for unit in part), said)]
+        if len(units) > 1:
+            return self.checked(units, said)
+        pieces = [unit for part in smaller for unit in part]
+        return [joined(pieces, said, self.asked.source, self.asked.target)]
 
-    def allowed(self, reason: Reason) -> int:
-        """Repairs that a record may take once this is its fault."""
-        if self.repair is not None:
-            return self.repair
-        more = (again.repair for again in self.settings.again if again.model is None and reason in again.reasons)
-        return self.settings.repair + sum(more)
+    def checked(self, units: Sequence[Unit], said: Sequence[str]) -> list[str]:
+        """Translations of some units that came apart, if they go together. Raises _Lost."""
+        found = dict(zip(units, said, strict=True))
+        if faults := self.of_row(found):
+            raise _Lost(faults, found)
+        return list(said)
 
     def judge(self, texts: Mapping[str, str], answer: Answer) -> tuple[dict[str, str], list[verify.Fault]]:
         """What an answer says, and why it is not believed."""

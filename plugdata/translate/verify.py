@@ -9,7 +9,7 @@ Answers are judged as they came, with marks in place of protected spans: what is
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -97,9 +97,9 @@ def of_row(asked: Asked, texts: Texts, said: Texts, *, mistaken: bool) -> list[F
     """What is wrong with the texts of a row together, each of which may be right by itself."""
     found = []
     if told := answered.answered(texts, said, asked.source.code, asked.target.code):
-        found.append(Fault(Reason.ANSWERED, told))
-    if mistaken and (told := _no_mistake(texts, said)):
-        found.append(Fault(Reason.NO_MISTAKE, told))
+        found.append(Fault(Reason.ANSWERED, told, "instruction"))
+    if mistaken and (name := _no_mistake(texts, said)):
+        found.append(Fault(Reason.NO_MISTAKE, f"{name} holds no mistake any more: it equals the response", name))
     return found
 
 
@@ -109,14 +109,21 @@ def unparsed(asked: Asked, texts: Texts, answer: str, told: str) -> Fault:
     return Fault(Reason.REFUSAL, f"the model declined: {phrase!r}") if phrase else Fault(Reason.BAD_TAGS, told)
 
 
+def marks(text: str, spans: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The marks of a text, each with what it stands for."""
+    for mark in _MARK.finditer(text):
+        if int(mark[1]) < len(spans):
+            yield mark[0], spans[int(mark[1])]
+
+
 def _marks(asked: Asked, text: str, said: str) -> str | None:
     if "⟦" not in text and "⟦" not in said and "⟧" not in said:
         return None
-    marks = [int(n) for n in _MARK.findall(text)]
-    first = marks[0] if marks else 0
-    if marks != list(range(first, first + len(marks))) or text.count("⟦") + text.count("⟧") > 2 * len(marks):
+    due = [int(n) for n in _MARK.findall(text)]
+    first = due[0] if due else 0
+    if due != list(range(first, first + len(due))) or text.count("⟦") + text.count("⟧") > 2 * len(due):
         return None  # brackets of the source's own: nothing is masked
-    told = mask.fault(said, len(marks), first=first)
+    told = mask.fault(said, len(due), first=first)
     return f"has other marks than its source: {told}" if told else None
 
 
@@ -154,7 +161,7 @@ OF_SEGMENT: tuple[tuple[Reason, Callable[[Asked, str, str], str | None]], ...] =
 
 
 def _of_language(asked: Asked, said: Texts) -> list[Fault]:
-    """Whether the longest text is in another language: the others are in the same one, or too short to tell."""
+    """Whether the longest text is in another language; shorter ones may be too short to tell."""
     if asked.model is None:
         return []
     name = max(said, key=lambda name: len(said[name]))
@@ -163,10 +170,10 @@ def _of_language(asked: Asked, said: Texts) -> list[Fault]:
 
 
 def _no_mistake(texts: Texts, said: Texts) -> str | None:
-    """Whether a mistake to be corrected was corrected on the way: what differs in the source is equal in the target."""
+    """The text whose mistake was corrected on the way, if one was: it differs from the response in the source alone."""
     for name in ("input", "instruction"):
         if name in said and "response" in said and texts[name] != texts["response"] and said[name] == said["response"]:
-            return f"{name} holds no mistake any more: it equals the response"
+            return name
     return None
 
 

@@ -66,7 +66,9 @@ def chosen(batch: pl.DataFrame, estimate: BackTranslation | Judge | None) -> pl.
     if estimate is None:
         return batch.clear()
     sampled = [is_sampled(row_id, estimate.sample) for row_id in batch["id"]]
-    return batch.filter(kept() & pl.Series(sampled, dtype=pl.Boolean))
+    # a judge would call a kept span untranslated, and a mistake made on purpose a mistake
+    unfair = pl.col("policy").is_in(["keep-span", "equivalent-error"]) & isinstance(estimate, Judge)
+    return batch.filter(kept() & pl.Series(sampled, dtype=pl.Boolean) & ~unfair.fill_null(False))
 
 
 def apply(

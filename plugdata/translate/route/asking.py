@@ -17,15 +17,15 @@ shows in the beginning. One in six of 999 real Alpaca responses is longer, no in
 
 
 class Unreadable(NamedTuple):
-    """An answer that is not one class name; the row is then treated as ordinary, and counted."""
+    """An answer that is not one class name; the row is then an ordinary one."""
 
     answer: str
 
 
-def ask(texts: Mapping[str, str]) -> tuple[str, str]:
+def ask(texts: Mapping[str, str], source_name: str) -> tuple[str, str]:
     """The system and the user message of the question; the user message shows the texts in their tags."""
     shown = {name: _cut(core) for name in SEGMENTS if (core := (texts.get(name) or "").strip())}
-    return prompts.template(PROMPT).substitute(), render_tags(shown, tag_suffix(shown))
+    return prompts.template(PROMPT).substitute(source_name=source_name), render_tags(shown, tag_suffix(shown))
 
 
 def parse(answer: str) -> str | Unreadable | None:

@@ -8,8 +8,6 @@ all of an input.
 import re
 from collections.abc import Callable, Mapping
 
-from plugdata.translate.route.code import fenced_code, is_code
-
 Span = tuple[int, int]
 
 _QUOTED = re.compile(
@@ -38,19 +36,16 @@ _A_FORM = 3
 def kept_spans(task_class: str, texts: Mapping[str, str]) -> dict[str, list[Span]]:
     """Per field the ranges that stay, in order and apart; fields without any are left out.
 
-    For the classes whose task is about a text (translation, correction, pivot-language) and for code without fences;
-    {} for the others.
+    For the classes whose task is about a text (translation, correction, pivot-language); {} for the others. Code is
+    kept by its masks (checks/mask.py), whatever the class.
     """
-    if task_class == "code":
-        found = {name: _whole(text) for name, text in texts.items() if is_code(text) and not fenced_code(text)}
-    elif task_class in _RESPONSE:
-        instruction, input, response = (texts.get(name) or "" for name in ("instruction", "input", "response"))
-        asked = _marked(instruction, task_class)
-        kept = [instruction[start:end] for start, end in asked] + [input]
-        found = {"instruction": asked, "input": _whole(input)}
-        found["response"] = _RESPONSE[task_class](instruction, kept, response)
-    else:
+    if task_class not in _RESPONSE:
         return {}
+    instruction, input, response = (texts.get(name) or "" for name in ("instruction", "input", "response"))
+    asked = _marked(instruction, task_class)
+    kept = [instruction[start:end] for start, end in asked] + [input]
+    found = {"instruction": asked, "input": _whole(input)}
+    found["response"] = _RESPONSE[task_class](instruction, kept, response)
     return {name: spans for name, spans in found.items() if spans}
 
 
