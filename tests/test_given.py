@@ -194,7 +194,10 @@ def test_the_pivot_is_read_off_its_file_too(run: Run, tmp_path: Path) -> None:
     ("args", "told"),
     [
         (["--pivot", "en.json", "corpus"], "--pivot and --target go together"),
-        (["--pivot", "en.json", "--target", "translations.json", "corpus"], "unknown language 'translations'"),
+        (
+            ["--pivot", "en.json", "--target", "translations.json", "corpus"],
+            "the name of translations.json ends in no language",
+        ),
         (
             ["--pivot", "en.json", "--target", "ko.json", "--to", "en", "corpus"],
             "the pivot 'en' is also in `languages`",
