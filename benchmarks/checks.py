@@ -28,9 +28,10 @@ from plugdata.pair import fold
 from plugdata.recipe import Filter, Route, Translate
 from plugdata.rows import AGREEMENTS, Reason, Status
 from plugdata.translate import route, verify
+from plugdata.translate.attempt import Outcome
 from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import SEGMENTS
-from plugdata.translate.task import Outcome, translator
+from plugdata.translate.task import translator
 from plugdata.wire import Answer, Request, Result, Task
 from tests.pairs import LANGS, Pair, pairs
 from tests.servers.llm import SEGMENT, render

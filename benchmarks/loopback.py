@@ -20,7 +20,8 @@ from plugdata import languages
 from plugdata.calls.pool import Member
 from plugdata.recipe import Limits, Model, Price, Translate
 from plugdata.rows import tagged_hash
-from plugdata.translate.task import Outcome, translator
+from plugdata.translate.attempt import Outcome
+from plugdata.translate.task import translator
 from plugdata.wire import Task
 
 T = TypeVar("T")

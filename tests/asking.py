@@ -26,7 +26,8 @@ from plugdata.calls.money import FREE
 from plugdata.calls.pool import Member, Missing, replay
 from plugdata.errors import PlugdataError
 from plugdata.recipe import Model, Price, Translate
-from plugdata.translate.task import Outcome, translator
+from plugdata.translate.attempt import Outcome
+from plugdata.translate.task import translator
 from plugdata.wire import Result, Task
 from tests.servers.llm import LlmServer
 

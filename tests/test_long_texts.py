@@ -15,8 +15,9 @@ from plugdata.checks import mask
 from plugdata.pair import fold
 from plugdata.recipe import Translate
 from plugdata.rows import Reason, Status
+from plugdata.translate.attempt import Outcome
 from plugdata.translate.protocols import PROTOCOLS, SEGMENTS, parse_paper, parse_tags, render_tags
-from plugdata.translate.task import Outcome, translator
+from plugdata.translate.task import translator
 from plugdata.wire import Answer, Request, Result, Task
 from tests.test_record import LONG
 

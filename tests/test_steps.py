@@ -12,8 +12,9 @@ from plugdata.calls.ledger.store import Ledger, Stored, now
 from plugdata.calls.pool import Ask, Member, advance, order
 from plugdata.recipe import Model, Route, Translate
 from plugdata.rows import Reason, Status
+from plugdata.translate.attempt import Outcome
 from plugdata.translate.protocols import PROTOCOLS
-from plugdata.translate.task import ROUTE_STAGE, Outcome, translator
+from plugdata.translate.task import ROUTE_STAGE, translator
 from plugdata.wire import Answer, Request, Result, Task, read_answer
 from tests import asking
 from tests.test_long_texts import loudly, rendered, texts_of, walk

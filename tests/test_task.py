@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from plugdata import languages
 from plugdata.recipe import Translate
 from plugdata.rows import Reason
+from plugdata.translate.attempt import Outcome
 from plugdata.translate.protocols import SEGMENTS, render_tags, tag_suffix
-from plugdata.translate.task import Outcome, translator
+from plugdata.translate.task import translator
 from plugdata.wire import Answer, Request, Task
 
 EN, KO = languages.get("en"), languages.get("ko")

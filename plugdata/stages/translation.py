@@ -21,10 +21,11 @@ from plugdata.translate import given as given_rows
 from plugdata.translate import glossary, verify
 from plugdata.translate import stage as translation
 from plugdata.translate.ask import NOTES
+from plugdata.translate.attempt import Outcome
 from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import PROTOCOLS, SEGMENTS
 from plugdata.translate.route.asking import PROMPT as ROUTE_PROMPT
-from plugdata.translate.task import Outcome, translator
+from plugdata.translate.task import translator
 from plugdata.wire import Task
 
 

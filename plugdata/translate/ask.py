@@ -5,7 +5,7 @@
     turns      worked examples, one more where the row holds marks; of a row in parts, the part before
     last       the texts and nothing else (plug-paper, as the script it reproduces, has all in this message)
 
-After a fault (but want of room, see task.py):
+After a fault (but want of room, see attempt.py):
 
     tags, json_schema,   the answer as the assistant's turn, then a last user message that names the fault and carries
       plug-paper         each text once more (the wire contract). Where the answer has no text, loops or copies, that

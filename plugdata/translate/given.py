@@ -10,9 +10,9 @@ from typing import Any
 from plugdata.recipe import Translate
 from plugdata.rows import Reason
 from plugdata.translate import verify
+from plugdata.translate.attempt import Outcome
 from plugdata.translate.protocols import SEGMENTS
 from plugdata.translate.record import record
-from plugdata.translate.task import Outcome
 
 MANY = 8
 """Times its characters that a text with marks has at most: ⟦10000000⟧ for one."""

@@ -7,8 +7,8 @@ import polars as pl
 
 from plugdata.rows import TRANSLATE, VERDICT, Reason, Status, conform
 from plugdata.translate.ask import STAGE
+from plugdata.translate.attempt import Outcome
 from plugdata.translate.protocols import SEGMENTS
-from plugdata.translate.task import Outcome
 
 VERSION = 3
 """Raised when the same answers would give other rows."""
