@@ -227,6 +227,18 @@ def test_five_rejections_in_a_row_stop_the_run_but_one_fails_its_row_alone(ledge
         assert len(server.requests) == 2 + 5
 
 
+def test_more_room_than_the_model_has_is_the_rows_fault_where_others_were_answered(ledger: Ledger) -> None:
+    too_much = llm.bad_request("max_tokens is too large: 20000. This model supports at most 16384 completion tokens.")
+    asked = rows(6)
+    with LlmServer(faults=[llm.when(lambda request: "Name 4 " in request.text, too_much)]) as server:
+        assert ask(server, ledger, asked, concurrency=1).failed == 0
+        ask(server, ledger, asked, concurrency=1)
+        assert len(server.requests) == 6
+    assert outcome(asked[3], ledger).reason is Reason.CONTEXT_LENGTH
+    with LlmServer(faults=[too_much]) as server, pytest.raises(EndpointError, match="max_tokens"):
+        ask(server, ledger, rows(3, start=20))
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [

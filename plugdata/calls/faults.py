@@ -4,6 +4,7 @@ Knows the words and statuses of providers; what is done about a class stands in 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -37,6 +38,9 @@ OF_THE_TEXT = {Fault.CONTENT_FILTER: CONTENT_FILTER, Fault.CONTEXT_LENGTH: CONTE
 """Faults that are answers, with the finish_reason they are stored as."""
 
 
+_ROOM = re.compile(r"max_(?:completion_|new_|output_)?tokens")
+
+
 class Stopped(Exception):
     """The run is stopping: this call was not sent."""
 
@@ -46,12 +50,17 @@ class Elsewhere(Exception):
 
 
 class CallFault(Exception):
-    """One failed call: its class, the provider's own words, and the answer's headers if there was an answer."""
+    """One failed call: its class, the provider's own words, and the answer's headers if there was an answer.
+
+    `of_room`: a rejection that speaks of the bound on the answer. Of an endpoint that has answered others it is about
+    this request alone, which asked for more room than the model has.
+    """
 
     def __init__(self, kind: Fault, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.headers = headers or {}
+        self.of_room = kind is Fault.REJECTED and _ROOM.search(message) is not None
 
 
 def of_status(status: int, body: str, headers: Mapping[str, str]) -> CallFault:

@@ -93,6 +93,8 @@ class Health:
                         f"{self.name}: rate limited for more than {PATIENCE_S:.0f} s ({fault})",
                         "rerun later: answers so far are kept",
                     )
+            case Fault.REJECTED if fault.of_room and self.answered:
+                fault.kind = Fault.CONTEXT_LENGTH
             case Fault.REJECTED:
                 self.rejected_in_a_row += 1
                 if not self.answered or self.rejected_in_a_row >= REJECTED_IN_A_ROW:
