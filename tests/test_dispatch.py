@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from plugdata.calls import client, limiter
+from plugdata.calls import dispatch as dispatching
+from plugdata.calls.caller import Tally
 from plugdata.calls.dispatch import Job, dispatch
 from plugdata.calls.ledger.store import Ledger
 from plugdata.errors import AuthError
@@ -169,3 +171,20 @@ def test_what_is_left_of_a_day_is_known_to_the_next_run_and_a_long_wait_is_told(
             with pytest.raises(Told, match=r"its limits leave no room, waiting 8[67],"):
                 day(server, 8)
             assert len(server.requests) == n_sent
+
+
+def test_what_comes_back_without_an_answer_is_told_before_a_row_is_done(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "TELL_EVERY_S", 0.01)
+    told: list[tuple[int, int]] = []
+
+    def tell(tally: Tally) -> None:
+        told.append((tally.done, tally.faults["server"]))
+
+    with LlmServer(faults=[llm.first(3, llm.server_error(503))], latency_s=0.05) as server:
+        members = asking.pool([model(server, 1)])
+        jobs = ((row, [TASK]) for row in rows(1))
+        assert dispatch(jobs, members, ledger, 5, None, tell, lambda line: None).failed == 0
+    assert {(0, n) for n in (1, 2, 3)} & set(told)
+    assert told[-1] == (1, 3)

@@ -27,6 +27,10 @@ Job = tuple[Mapping[str, Any], Sequence[Task[Any]]]
 """A row (its `id` among the columns) and its task for each member of the pool."""
 
 
+TELL_EVERY_S = 2.0
+"""How often progress is told though no row is done: an endpoint that is down must not look like one that thinks."""
+
+
 def dispatch(
     jobs: Iterable[Job],
     pool: Sequence[Member],
@@ -76,7 +80,19 @@ def dispatch(
                 except Exception as error:  # whatever it is, the other workers' calls are paid and must be committed
                     brake.pull(error)
 
-            await asyncio.gather(*(work() for _ in range(sum(m.model.limits.concurrency for m in pool))))
+            async def tell_now_and_then() -> None:
+                try:
+                    while True:
+                        await asyncio.sleep(TELL_EVERY_S)
+                        tell(tally)
+                except Exception as error:  # as above
+                    brake.pull(error)
+
+            telling = asyncio.ensure_future(tell_now_and_then())
+            try:
+                await asyncio.gather(*(work() for _ in range(sum(m.model.limits.concurrency for m in pool))))
+            finally:
+                telling.cancel()
         await ledger.settle()
         return tally
 
