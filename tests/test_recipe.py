@@ -1,6 +1,7 @@
 """A recipe is read whole or refused with every problem at once, each where it stands."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -242,3 +243,25 @@ def test_every_recipe_of_the_project_is_valid() -> None:
     ]
     for path in found:
         recipes.load(path)
+
+
+@pytest.mark.parametrize(
+    ("formality", "problems"),
+    [
+        ("polite", ["translate.formality: Input should be 'formal' or 'informal', got 'polite'"]),
+        (
+            {"ko": "polite", "xx": "formal"},
+            [
+                "translate.formality.ko: Input should be 'formal' or 'informal', got 'polite'",
+                "translate.formality.xx: unknown language 'xx'; `plugdata languages` lists them",
+            ],
+        ),
+    ],
+)
+def test_a_key_that_takes_several_types_has_one_problem_told_for_each_place(
+    formality: Any, problems: list[str]
+) -> None:
+    asked = {"corpus": "c", "sources": [{"path": "a.json"}], "languages": ["ko"], "translate": {"formality": formality}}
+    with pytest.raises(RecipeError) as told:
+        recipes.resolve(asked, where="x")
+    assert str(told.value).splitlines() == [f"x: {problem}" for problem in problems]

@@ -62,7 +62,8 @@ def resolve(
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         faults = [fault for fault in error.errors() if fault["type"] != "too_short" or not _explained(fault, error)]
-        faults.sort(key=lambda fault: _line(fault["loc"], lines) or 0)
+        faults = _of_the_nearest(faults)
+        faults.sort(key=lambda fault: _line(_keys_of(fault), lines) or 0)
         problems += [_explain(dict(fault), lines) for fault in faults]
     if problems:
         raise RecipeError(where, problems, "recipe keys are described in schemas/recipe.schema.json")
@@ -173,7 +174,7 @@ _WORDS = {
 
 def _explain(fault: dict[str, Any], lines: Mapping[tuple[int | str, ...], int]) -> str:
     """One pydantic fault as "line 4: languages[0]: what", with what to write instead where it is known."""
-    loc: tuple[int | str, ...] = fault["loc"]
+    loc = _keys_of(fault)
     known = _line(loc, lines)
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     if fault["type"] == "extra_forbidden":
@@ -189,6 +190,21 @@ def _explain(fault: dict[str, Any], lines: Mapping[tuple[int | str, ...], int]) 
         if not isinstance(fault["input"], dict | list) and repr(fault["input"]) not in what:
             what += f", got {fault['input']!r}"
     return ": ".join(part for part in (f"line {known}" if known else "", place, what) if part)
+
+
+def _keys_of(fault: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """Where a fault is, in keys: less what pydantic names of its types where a key takes several ("dict[…]")."""
+    return tuple(part for part in fault["loc"] if not (isinstance(part, str) and "[" in part))
+
+
+def _of_the_nearest(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """One fault for each place: of a key that takes several types the first, or those inside the type meant."""
+    places = [_keys_of(fault) for fault in faults]
+    return [
+        fault
+        for nth, (fault, place) in enumerate(zip(faults, places, strict=True))
+        if place not in places[:nth] and not any(other[: len(place)] == place != other for other in places)
+    ]
 
 
 def _line(loc: tuple[int | str, ...], lines: Mapping[tuple[int | str, ...], int]) -> int | None:
