@@ -132,8 +132,8 @@ class Attempt:
         self, parts: Sequence[Sequence[Unit]], translated: Mapping[Unit, str], faults: Sequence[verify.Fault]
     ) -> Generator[Request, Answer, dict[Unit, str]]:
         """The translations of the texts that do not go with the others, asked for once more. Raises _Lost."""
-        (units,) = [units for units in parts if any(unit.name == faults[0].segment for unit in units)][:1]
-        if self.repairs >= self.repair:
+        units = next((units for units in parts if any(unit.name == faults[0].segment for unit in units)), None)
+        if units is None or self.repairs >= self.repair:
             raise _Lost(faults, {})
         self.mended.append(faults[0].reason)
         said = yield from self.fulfil(units, None, faults, {unit.name: translated[unit] for unit in units})
