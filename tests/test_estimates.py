@@ -62,6 +62,12 @@ def test_all_rows_are_translated_back_and_a_sample_is_judged(run: Run, tmp_path:
     assert set(rows["back_model"]) == {"cheap"}
     assert kept(run) == {"ko": 12}
     assert pl.read_parquet("corpus/dist/ko/train-00000-of-00001.parquet").height == 12
+    (told,) = json.loads(run("status", "corpus", "--json")[1])["quality"]
+    assert (told["lang"], told["n_back"], told["n_judged"]) == ("ko", 12, sum(sampled))
+    assert told["chrf_response_mean"] == pytest.approx(rows["chrf_response"].mean())
+    _, out, _ = run("status", "corpus")
+    assert "chrF ko: instructions " in out
+    assert f"judge ko: accuracy {told['accuracy_mean']:.1f}, " in out
 
 
 def test_only_rows_that_are_otherwise_kept_cost_an_estimate(run: Run, tmp_path: Path) -> None:

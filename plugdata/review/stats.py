@@ -8,7 +8,7 @@ import polars as pl
 from plugdata import pair
 from plugdata.corpus import Corpus, Counts, Manifest, Progress, stage_key
 from plugdata.errors import FunnelError, InputError
-from plugdata.rows import CONTRACTS, SHARED, Status, tagged_hash
+from plugdata.rows import CONTRACTS, DEDUP, QUALITY, SHARED, Status, tagged_hash
 from plugdata.translate.quality import Summary, summary
 
 BY_LANGUAGE = tuple(stage for stage in CONTRACTS if stage not in SHARED)
@@ -77,8 +77,14 @@ def state(corpus: Corpus) -> State:
     langs = languages_of(manifest)
     repair = {lang: found for lang in langs if (found := mending(corpus, lang)) is not None}
     estimated = [lang for lang in langs if stage_key("quality", lang) in manifest.stages]
-    quality = [found for lang in estimated for found in summary(corpus.rows("quality", lang))]
+    quality = [found for lang in estimated for found in summary(_estimates(corpus, lang))]
     return State(funnel(manifest, langs or [ALL]), progress, corpus.is_locked(), repair, quality)
+
+
+def _estimates(corpus: Corpus, lang: str) -> pl.DataFrame:
+    """What `summary` reads of a language's rows: no texts, or a large corpus would be held whole to print a line."""
+    columns = [name for name in QUALITY if name not in DEDUP and name not in ("back_response", "judge_errors")]
+    return pl.read_parquet(corpus.part("quality", lang), columns=["lang", *columns])
 
 
 def mending(corpus: Corpus, lang: str) -> Mending | None:

@@ -10,7 +10,7 @@ import polars as pl
 from plugdata import languages, rows
 from plugdata.calls.dispatch import Job
 from plugdata.calls.ledger.store import Ledger
-from plugdata.calls.pool import Member, Missing, replay
+from plugdata.calls.pool import Member, Missing, replays
 from plugdata.corpus import Corpus, stage_key
 from plugdata.recipe import Model, Recipe
 from plugdata.recipe.quality import BackTranslation, Judge
@@ -48,8 +48,10 @@ class Estimate:
 
     def outcomes(self, batch: pl.DataFrame, lang: str, ledger: Ledger) -> Iterator[tuple[Any, Sequence[str]]]:
         """What the ledger's answers come to, of each sampled row of a batch; None of one whose call failed."""
-        for row in quality.chosen(batch, self.settings).iter_rows(named=True):
-            came_to, by = replay(row, self.tasks[lang], self.pool, ledger)
+        if self.settings is None:
+            return
+        asked = quality.chosen(batch, self.settings).iter_rows(named=True)
+        for came_to, by in replays(asked, self.tasks[lang], self.pool, ledger):
             yield (None, by) if isinstance(came_to, Missing) else (came_to.value, by)
 
     def identity(self) -> Any:

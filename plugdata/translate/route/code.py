@@ -1,4 +1,4 @@
-"""Whether a text is code, by its lines: for the route's class and for the spans it keeps.
+"""Whether a text is code, by its lines: for the route's class. What of it is masked, checks/code.py finds.
 
 Narrow on purpose: prose with a formula, a list or a line in brackets is not code.
 """
