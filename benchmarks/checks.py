@@ -26,7 +26,7 @@ from plugdata.checks import lid
 from plugdata.curate import filters
 from plugdata.pair import fold
 from plugdata.recipe import Filter, Route, Translate
-from plugdata.rows import AGREEMENTS, Reason, Status
+from plugdata.rows import AGREEMENTS, FIELDS, Reason, Status
 from plugdata.translate import route, verify
 from plugdata.translate.attempt import Outcome
 from plugdata.translate.glossary import Glossary
@@ -128,8 +128,9 @@ def _row_of_pair(lang: str, texts: Mapping[str, str | None], policy: str | None 
 
 def softly(laid: Sequence[Mapping[str, Any]], model: lid.Model) -> list[Judged]:
     """What the soft checks and the default filters say of pairs."""
-    measured = filters.measure(pl.DataFrame(list(laid), schema=rows.PAIR), model)
-    columns = [(check, f"{check}_{field}") for check in AGREEMENTS for field in filters.FIELDS]
+    frame = pl.DataFrame(list(laid), schema=rows.PAIR).with_row_index("at")
+    decided = [_decided(of, model) for of in frame.partition_by("lang")]
+    columns = [(check, f"{check}_{field}") for check in AGREEMENTS for field in FIELDS]
     columns.append(("options", "options"))
     return [
         Judged(
@@ -137,8 +138,14 @@ def softly(laid: Sequence[Mapping[str, Any]], model: lid.Model) -> list[Judged]:
             tuple(dict.fromkeys(check for check, name in columns if row[name] is not None and row[name] < 1)),
             tuple(row["reasons"] or ()),
         )
-        for row in filters.decide(measured, Filter()).iter_rows(named=True)
+        for row in pl.concat(decided).sort("at").iter_rows(named=True)
     ]
+
+
+def _decided(of_lang: pl.DataFrame, model: lid.Model) -> pl.DataFrame:
+    measured = filters.measure(of_lang.drop("at"), model)
+    bounds = filters.fit(measured.lazy(), Filter(), "en", of_lang["lang"][0])
+    return filters.decide(measured, Filter(), bounds).with_columns(of_lang["at"])
 
 
 def ours(n_variants: int, model: lid.Model) -> None:

@@ -147,6 +147,9 @@ PAIR: dict[str, pl.DataType] = {
     **VERDICT,
 }
 
+FIELDS = ("instruction", "response")
+"""The halves of a pair: each is measured and judged beside the pivot's, `pivot_instruction` and `pivot_response`."""
+
 AGREEMENTS = (
     "numbers",
     "lists",
@@ -175,7 +178,7 @@ MEASURE: dict[str, pl.DataType] = {
     "n_chars_response": pl.Int64(),
     "ratio_instruction": pl.Float64(),  # target / pivot, characters; null = empty pivot
     "ratio_response": pl.Float64(),
-    **{f"{check}_{field}": pl.Float64() for check in AGREEMENTS for field in ("instruction", "response")},
+    **{f"{check}_{field}": pl.Float64() for check in AGREEMENTS for field in FIELDS},
     "options": pl.Float64(),  # how far the response is what its instruction offers, as the pivot's is
 }
 

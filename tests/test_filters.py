@@ -11,6 +11,7 @@ from plugdata import recipe, rows
 from plugdata.checks import lid
 from plugdata.checks.corruption import corruption
 from plugdata.curate import filters
+from plugdata.curate.filters.decide import FILTERS
 from plugdata.recipe import Filter
 
 ENGLISH = "The old bridge across the river was closed for repairs until the first week of spring."
@@ -43,8 +44,16 @@ def measured(**values: Any) -> dict[str, Any]:
 
 
 def decide(row: dict[str, Any], settings: Filter | None = None) -> dict[str, Any]:
-    decided = filters.decide(pl.DataFrame([row], schema=rows.MEASURE), settings or Filter())
-    return decided.row(0, named=True)
+    return decided(pl.DataFrame([row], schema=rows.MEASURE), settings).row(0, named=True)
+
+
+def decided(measured: pl.DataFrame, settings: Filter | None = None) -> pl.DataFrame:
+    """The verdicts on rows of one language, by bounds fitted to them."""
+    settings = settings or Filter()
+    ((pivot, lang),) = (
+        measured.select("pivot_lang", "lang").unique().iter_rows() if measured.height else (("en", "ko"),)
+    )
+    return filters.decide(measured, settings, filters.fit(measured.lazy(), settings, pivot, lang))
 
 
 def test_both_fields_are_measured(model: lid.Model) -> None:
@@ -57,10 +66,10 @@ def test_both_fields_are_measured(model: lid.Model) -> None:
     assert row["ratio_response"] == 1.0
 
 
-def test_measuring_keeps_rows_order_and_columns_in_a_batch_of_several_languages(model: lid.Model) -> None:
+def test_measuring_keeps_rows_order_and_columns(model: lid.Model) -> None:
     given = batch(
         pair(id="c"),
-        pair(id="b", lang="es", instruction=SPANISH, response=SPANISH),
+        pair(id="b"),
         pair(id="a", status="dropped", stage="pair", reason="label-collision"),
         pair(id="d"),
     )
@@ -73,13 +82,13 @@ def test_measuring_keeps_rows_order_and_columns_in_a_batch_of_several_languages(
 def test_rows_that_are_not_kept_are_neither_measured_nor_touched(model: lid.Model) -> None:
     gone = pair(status="quarantined", stage="translate", reason="echo", reasons=["echo"], detail="came back")
     given = batch(gone | {"instruction": None, "response": None})
-    done = filters.decide(filters.measure(given, model), Filter())
+    done = decided(filters.measure(given, model))
     assert_frame_equal(done.select(*rows.PAIR), given)
     assert all(value is None for value in done.drop(*rows.PAIR).row(0))
 
 
 def test_an_empty_batch_keeps_its_columns(model: lid.Model) -> None:
-    done = filters.decide(filters.measure(batch(), model), Filter())
+    done = decided(filters.measure(batch(), model))
     assert done.schema == pl.Schema(rows.FILTER) and done.height == 0
 
 
@@ -90,7 +99,7 @@ def test_a_field_without_prose_abstains_and_an_empty_pivot_gives_no_ratio(model:
 
 
 def test_a_good_pair_passes_all_filters(model: lid.Model) -> None:
-    done = filters.decide(filters.measure(batch(pair()), model), Filter())
+    done = decided(filters.measure(batch(pair()), model))
     assert done["status"].to_list() == ["kept"]
     assert done.select("stage", "reason", "reasons", "detail").row(0) == (None, None, None, None)
 
@@ -154,9 +163,8 @@ def test_the_ratio_of_a_short_pivot_is_not_judged() -> None:
 
 
 def test_the_ratio_band_is_that_of_each_rows_language() -> None:
-    made = [measured(lang=lang, ratio_response=0.3, lid_response=None) for lang in ("ko", "es", "zh")]
-    decided = filters.decide(pl.DataFrame(made, schema=rows.MEASURE), Filter())
-    assert decided["status"].to_list() == ["kept", "dropped", "kept"]
+    made = [decide(measured(lang=lang, ratio_response=0.3, lid_response=None)) for lang in ("ko", "es", "zh")]
+    assert [row["status"] for row in made] == ["kept", "dropped", "kept"]
 
 
 def test_the_band_for_another_pivot_holds_what_both_languages_bands_allow() -> None:
@@ -172,7 +180,7 @@ def test_a_moved_threshold_changes_the_verdict_of_the_same_measurement() -> None
 
 
 def test_every_filter_has_its_own_reason() -> None:
-    reasons = [of(recipe.Filter()).reason for of in filters.FILTERS]
+    reasons = [of(recipe.Filter(), filters.fit(pl.LazyFrame(), Filter(), "en", "ko")).reason for of in FILTERS]
     assert reasons == ["lid", "script", "length", "ratio", *rows.AGREEMENTS, "options"]
 
 
@@ -206,7 +214,7 @@ def test_only_suspect_texts_are_asked_about_and_come_to_the_same(model: lid.Mode
 
 
 def test_a_prompt_alone_has_no_measurement_of_a_response(model: lid.Model) -> None:
-    done = filters.decide(filters.measure(batch(pair(pivot_response=None, response=None)), model), Filter())
+    done = decided(filters.measure(batch(pair(pivot_response=None, response=None)), model))
     row = done.row(0, named=True)
     assert row["status"] == "kept"
     assert all(row[name] is None for name in rows.MEASURE if name.endswith("_response") and name not in rows.PAIR)

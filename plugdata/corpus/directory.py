@@ -164,6 +164,12 @@ class Corpus:
         with reading(path):
             return pl.read_parquet(path)
 
+    def scan(self, stage: str, lang: str | None = None) -> pl.LazyFrame:
+        """All rows of a finished stage, to be asked for less than all."""
+        path = self.part(stage, lang)
+        with reading(path):
+            return pl.scan_parquet(path)
+
     def write(
         self,
         stage: str,

@@ -29,6 +29,7 @@ class StageRecord(_Stored):
     output: str  # sha256 of the Parquet file
     census: str  # which rows it holds, whatever their order and verdict
     counts: Counts
+    fitted: dict[str, float] = {}  # bounds that the stage took from all its rows
 
 
 class SourceRecord(_Stored):

@@ -268,7 +268,9 @@ class Conductor:
         self.manifest = self.manifest.without(step.key)
         self.corpus.write_manifest(self.manifest)
         written = self.corpus.write(step.stage, step.lang, step.frames(), step.contract, census)
-        record = StageRecord(inputs=step.inputs, digest="" if n_failed() else digest, **written._asdict())
+        record = StageRecord(
+            inputs=step.inputs, digest="" if n_failed() else digest, fitted=dict(step.fitted()), **written._asdict()
+        )
         self.manifest = self.manifest.with_stage(step.key, record)
         self.corpus.write_manifest(self.manifest)
         counts = record.counts

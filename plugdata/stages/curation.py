@@ -57,15 +57,19 @@ def filtered(corpus: Corpus, recipe: Recipe) -> list[Step]:
     settings = recipe.filter.model_dump(exclude={"lid": {"model"}})
     bands = {lang: languages.ratio_band(recipe.pivot, lang) for lang in recipe.languages}
 
-    def decided(batch: pl.DataFrame) -> pl.DataFrame:
-        return filters.decide(batch, recipe.filter)
+    def step(lang: str) -> Step:
+        @cache
+        def bounds() -> dict[str, float]:
+            return filters.fit(corpus.scan("measure", lang), recipe.filter, recipe.pivot, lang)
 
-    return [
-        row_wise(
-            corpus, "filter", "measure", lang, (settings, bands[lang]), filters.DECIDE_VERSION, rows.FILTER, decided
-        )
-        for lang in recipe.languages
-    ]
+        def decided(batch: pl.DataFrame) -> pl.DataFrame:
+            return filters.decide(batch, recipe.filter, bounds())
+
+        wanted = (settings, bands[lang])
+        version = filters.DECIDE_VERSION
+        return row_wise(corpus, "filter", "measure", lang, wanted, version, rows.FILTER, decided, bounds)
+
+    return [step(lang) for lang in recipe.languages]
 
 
 def deduplicated(corpus: Corpus, recipe: Recipe) -> list[Step]:

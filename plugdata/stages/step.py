@@ -22,6 +22,8 @@ class Step:
     version: Any
     contract: Mapping[str, pl.DataType]
     frames: Callable[[], Iterable[pl.DataFrame]]
+    fitted: Callable[[], Mapping[str, float]] = dict
+    """What it took from all rows before it judged any; asked for when its rows are made."""
 
     @property
     def key(self) -> str:
@@ -37,10 +39,11 @@ def row_wise(
     version: int,
     contract: Mapping[str, pl.DataType],
     apply: Callable[[pl.DataFrame], pl.DataFrame],
+    fitted: Callable[[], Mapping[str, float]] = dict,
 ) -> Step:
     """A Step whose rows follow, batch by batch, from those of the stage before it in the same language."""
 
     def frames() -> Iterator[pl.DataFrame]:
         return (apply(batch) for batch in corpus.batches(before, lang))
 
-    return Step(stage, lang, (stage_key(before, lang),), settings, version, contract, frames)
+    return Step(stage, lang, (stage_key(before, lang),), settings, version, contract, frames, fitted)
