@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from plugdata.pipeline import merge, plan, push, retry, run
     from plugdata.recipe import Recipe, for_translation
     from plugdata.recipe import load as load_recipe
-    from plugdata.review.stats import sample, state
+    from plugdata.review.chosen import sample
+    from plugdata.review.stats import state
 
 __version__ = "0.1.0"
 
@@ -34,7 +35,7 @@ _PUBLIC = {  # public name → module and name there
     "push": "pipeline:push",
     "retry": "pipeline:retry",
     "run": "pipeline:run",
-    "sample": "review.stats:sample",
+    "sample": "review.chosen:sample",
     "state": "review.stats:state",
 }
 

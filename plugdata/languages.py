@@ -27,6 +27,8 @@ class Language:
     its letters may have.  rtl: written right to left.  spaced: words are separated by spaces.
     lid: labels of fastText's lid.176 that count as this language: their probabilities add up; none: it abstains.
     flores: the same, of identifiers with FLORES labels (NLLB, OpenLID, GlotLID).
+    confused: codes of the languages that identifiers, or translators, take for it.
+    lid_min: p(lang) of language ID below which a text is not in it, where a corpus has too few rows to tell.
     digits: the ten digits, 0 to 9, that its numbers commonly have beside 0-9, or "".
     formal, informal: what a prompt calls the register ("usted", "tú"), or "": no choice that a translator must make.
     instruction_label, response_label: the line above a part written in this language; the response labels of
@@ -51,6 +53,8 @@ class Language:
     formal: str = ""
     informal: str = ""
     aliases: tuple[str, ...] = ()
+    confused: tuple[str, ...] = ()
+    lid_min: float = 0.2
     base: str = ""
 
     @property

@@ -40,13 +40,14 @@ class Reason(StrEnum):
     NEEDS_MEDIA = "needs-media"  # [screen] asks about an image, a recording, a link that is not there
     DUPLICATE_EXACT = "duplicate-exact"  # [screen, dedup] equal after normalisation
     DUPLICATE_NEAR = "duplicate-near"  # [screen, dedup] Jaccard to the kept row at or above the threshold
+    CONTAMINATED = "contaminated"  # [screen, dedup] holds a question of an evaluation set
     OTHER_SHARD = "other-shard"  # [screen] another machine's part of the rows
     UNTRANSLATABLE = "untranslatable"  # [screen, translate] a task that loses its sense in translation
     NO_TRANSLATION = "no-translation"  # [translate] the file of existing translations lacks it
     CALL_FAILED = "call-failed"  # [translate] transient errors outlasted the retries
     CONTENT_FILTER = "content-filter"  # [translate] the provider refused the text
     CONTEXT_LENGTH = "context-length"  # [translate] longer than the model's context
-    REFUSAL = "refusal"  # [translate] the model declined, or speaks of itself where the source does not
+    REFUSAL = "refusal"  # [translate, filter] the model declined, or speaks of itself where the source does not
     TRUNCATED = "truncated"  # [translate] cut short, or nothing says that the answer is whole
     LOOP = "loop"  # [translate] one thing said again and again
     BAD_TAGS = "bad-tags"  # [translate] a segment missing, doubled or out of order
@@ -76,6 +77,13 @@ class Reason(StrEnum):
     LEFTOVER = "leftover"  # [filter] parts left in the pivot's language
     CORRUPTION = "corruption"  # [filter] characters of a wrong encoding, words of two scripts
     OPTIONS = "options"  # [filter] the response is none of the choices that the instruction offers
+    REPETITION = "repetition"  # [filter] says again what the pivot says once
+    COPYING = "copying"  # [filter] words left as the pivot has them
+    SYMBOLS = "symbols"  # [filter] symbols or digits that the pivot lacks
+    TEMPLATE = "template"  # [filter] something of a prompt or a trainer's template that the pivot lacks
+    EQUAL = "equal"  # [filter] the response only gives its instruction back
+    PII = "pii"  # [filter] personal data, where the recipe drops it
+    USER_FILTER = "user-filter"  # [filter] a filter of the recipe's own
     BACK_TRANSLATION = "back-translation"  # [quality] translated back, it is too unlike the pivot
     JUDGE = "judge"  # [quality] a mark of the judge's is too low
 
@@ -166,12 +174,29 @@ AGREEMENTS = (
 """The soft checks of a field against the pivot's, a column each: 0 to 1, 1 = agrees, null = nothing to judge. What each
 measures is told by the function of its name in checks/."""
 
+_OF_A_FIELD: dict[str, pl.DataType] = {
+    "n_words": pl.Int64(),  # runs of letters; letters of scripts without spaces
+    "n_tokens": pl.Int64(),  # of the recipe's tokenizer; null without one
+    "compression": pl.Float64(),  # how far it can be pressed together / how far the pivot can; null = empty
+    "repeated": pl.Float64(),  # share of words in n-grams that stood before, less the pivot's
+    "repeated_lines": pl.Float64(),  # share of lines that stood before, less the pivot's
+    "run": pl.Int64(),  # one character in a row, at most; 0 where the pivot has as many
+    "copied": pl.Float64(),  # share of different words that the pivot has; null = too few
+    "symbols": pl.Float64(),  # symbols beyond as many as the pivot has / characters
+    "digits": pl.Float64(),  # the same of digits
+    "refusal": pl.String(),  # the phrase by which it declines, where the pivot does not
+    "template": pl.String(),  # the first thing of a template that the pivot lacks
+}
+"""Measurements of a field by itself or against the pivot's, a column each."""
+
 MEASURE: dict[str, pl.DataType] = {
     **PAIR,
-    "lid_instruction": pl.Float64(),  # p(lang) of the prose; null = abstained
+    "lid_instruction": pl.Float64(),  # p(lang) of the prose against what it may be mistaken for; null = abstained
     "lid_response": pl.Float64(),
     "lid_instruction_top": pl.String(),  # the language the identifier would name; null = abstained
     "lid_response_top": pl.String(),
+    "lid_instruction_mixed": pl.Float64(),  # share that is in passages of another language; null = abstained
+    "lid_response_mixed": pl.Float64(),
     "script_instruction": pl.Float64(),  # share of the prose's letters in the language's scripts; null = abstained
     "script_response": pl.Float64(),
     "n_chars_instruction": pl.Int64(),  # Unicode characters
@@ -180,6 +205,9 @@ MEASURE: dict[str, pl.DataType] = {
     "ratio_response": pl.Float64(),
     **{f"{check}_{field}": pl.Float64() for check in AGREEMENTS for field in FIELDS},
     "options": pl.Float64(),  # how far the response is what its instruction offers, as the pivot's is
+    **{f"{name}_{field}": dtype for name, dtype in _OF_A_FIELD.items() for field in FIELDS},
+    "equal": pl.Boolean(),  # whether the response is the instruction, and the pivot's is not
+    "pii": pl.List(pl.String()),  # kinds of personal data in the target's texts or the pivot's
 }
 
 FILTER = MEASURE
@@ -187,7 +215,7 @@ FILTER = MEASURE
 DEDUP: dict[str, pl.DataType] = {
     **FILTER,
     "cluster": pl.String(),  # id of the row kept in a group of duplicates; null = alone
-    "jaccard": pl.Float64(),  # of a near-duplicate: true Jaccard similarity to that row
+    "jaccard": pl.Float64(),  # of a near-duplicate: true Jaccard similarity to that row; it may have been spared
 }
 
 QUALITY: dict[str, pl.DataType] = {

@@ -42,6 +42,8 @@ def _type(dtype: pl.DataType) -> dict[str, Any]:
     if isinstance(dtype, pl.Struct):
         fields = {field.name: _type(_instance(field.dtype)) for field in dtype.fields}
         return {"type": "object", "properties": fields}
+    if dtype == pl.Boolean:
+        return {"type": ["boolean", "null"]}
     kind = "string" if dtype == pl.String else "integer" if dtype.is_integer() else "number"
     return {"type": [kind, "null"]}
 

@@ -99,7 +99,8 @@ def test_a_sentence_is_named_as_its_language(model: lid.Model, lang: str) -> Non
 
 
 def test_p_is_of_the_language_asked_for_when_another_is_named(model: lid.Model) -> None:
-    scores = lid.scores(model, pl.Series([SENTENCES["en"], SENTENCES["ko"]]), languages.get("ko"))
+    texts = pl.Series([SENTENCES["en"], SENTENCES["ko"]])
+    scores = lid.scores(model, texts, languages.get("ko"), languages.get("en"))
     assert scores.top.to_list() == ["en", "ko"]
     assert scores.p[0] < 0.1 < 0.9 < scores.p[1]
 
@@ -112,8 +113,9 @@ def test_labels_of_a_language_are_summed_and_named_by_its_code() -> None:
         def predict(self, text: list[str], k: int, threshold: float) -> tuple[list[list[str]], list[list[float]]]:
             return [["__label__ms", "__label__en", "__label__id"]] * len(text), [[0.5, 0.3, 0.2]] * len(text)
 
-    scores = lid.scores(Unsure(), pl.Series(["apa pun yang tertulis di sini"]), languages.get("id"))
-    assert scores.p[0] == pytest.approx(0.7)
+    texts = pl.Series(["apa pun yang tertulis di sini"])
+    scores = lid.scores(Unsure(), texts, languages.get("id"), languages.get("en"))
+    assert scores.p[0] == pytest.approx(0.72 / 1.02)
     assert scores.top.to_list() == ["id"]
 
 
@@ -137,12 +139,12 @@ def test_language_id_takes_texts_of_several_lines(model: lid.Model) -> None:
 def test_a_model_without_the_languages_labels_is_refused() -> None:
     class Other:
         def get_labels(self) -> list[str]:
-            return ["__label__kor_Hang"]
+            return ["__label__deu_Latn"]
 
         def predict(self, text: list[str], k: int, threshold: float) -> tuple[list[list[str]], list[list[float]]]:
             raise AssertionError
 
-    with pytest.raises(InputError, match=r"no label for Korean \(ko\)"):
+    with pytest.raises(InputError, match=r"no label for Korean \(kor_Hang\)"):
         lid.scores(Other(), pl.Series(["안녕"]), languages.get("ko"))
 
 

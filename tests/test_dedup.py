@@ -1,6 +1,8 @@
 """Duplicates: which texts are, which is kept, and what becomes of the others in every language."""
 
 import random
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from plugdata import rows
-from plugdata.curate.dedup import dedup, screen_duplicates, source_duplicates
-from plugdata.curate.duplicates import banding, duplicates
+from plugdata.curate.dedup import apply, decide, screen_duplicates, source_duplicates
+from plugdata.curate.duplicates import duplicates
+from plugdata.errors import ContractError
 from plugdata.recipe import Dedup, Screen
 
 WORDS = [first + last for first in "bcdfglmnprst" for last in ("ana", "eto", "iri", "olu", "umo", "arka", "inte")]
@@ -36,7 +39,8 @@ def _screened(source: pl.DataFrame, settings: Screen, spill: Path) -> pl.DataFra
 
 
 def found(frame: pl.DataFrame, near: float | None, spill: Path) -> dict[str, tuple[str, float | None]]:
-    return {id: (kept, jaccard) for id, kept, jaccard in duplicates([frame], near, spill).iter_rows()}
+    got = duplicates([frame], near, spill).select("id", "kept_id", "jaccard")
+    return {id: (kept, jaccard) for id, kept, jaccard in got.iter_rows()}
 
 
 def jaccard(one: list[str], other: list[str]) -> float:
@@ -162,18 +166,24 @@ def test_a_dropped_text_reaches_the_threshold_to_a_kept_one(rng: random.Random, 
     assert all(f"r{i}" in got for i, _ in twins)
 
 
-@pytest.mark.parametrize("near", [0.3, 0.5, 0.7, 0.8, 0.9, 1.0])
-def test_banding_proposes_nearly_every_pair_at_the_threshold(near: float) -> None:
-    n_bands, n_hashes = banding(near)
-    assert n_bands * n_hashes <= 128
-    assert 1 - (1 - near**n_hashes) ** n_bands >= 0.999
+@settings(max_examples=30)
+@given(st.randoms(use_true_random=False), st.sampled_from([0.2, 0.5, 0.7, 0.8, 0.9, 1.0]))
+def test_no_pair_at_the_threshold_is_missed(rng: random.Random, near: float) -> None:
+    pool = [rng.choices(WORDS[:20], k=rng.randint(3, 30)) for _ in range(6)]
+    made = [edited(rng.choice(pool), WORDS[:20], rng.randint(0, 6), rng) for _ in range(40)]
+    got = found(texts(*(" ".join(tokens) for tokens in made)), near, Path("unused"))
+    kept_ones: list[int] = []
+    for n, tokens in enumerate(made):
+        twins = [kept for kept in kept_ones if jaccard(tokens, made[kept]) >= near]
+        assert (f"r{n}" in got) == bool(twins)
+        kept_ones += [] if twins else [n]
 
 
 def test_what_exceeds_memory_is_spilled_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(8)
-    frame = texts(*(" ".join(rng.choices(WORDS, k=40)) for _ in range(3_000)))
+    frame = texts(*(" ".join(rng.choices(WORDS, k=3)) for _ in range(30_000)))
     expected = duplicates([frame], 0.8, tmp_path / "spill")
-    monkeypatch.setattr("plugdata.curate.duplicates.MEMORY", "60MB")
+    monkeypatch.setattr("plugdata.curate.duplicates.MEMORY", "24MB")
     assert_frame_equal(duplicates([frame], 0.8, tmp_path / "spill"), expected)
     assert list(tmp_path.iterdir()) == []
 
@@ -227,25 +237,80 @@ def test_a_row_that_is_not_kept_is_nobodys_twin_and_is_left_as_it_is(tmp_path: P
     assert done["kept_id"].to_list() == [None] * 3
 
 
-def pairs(lang: str, **made: str) -> pl.DataFrame:
-    """Rows by id and pivot response; ids that end in "_" are dropped already."""
-    filled = []
-    for id, response in made.items():
-        row = dict.fromkeys(rows.FILTER) | {"id": id.rstrip("_"), "lang": lang, "pivot_lang": "en"}
-        row |= {"pivot_instruction": "Say it.", "pivot_response": response, "instruction": id, "response": lang + id}
-        filled.append(row | {"status": "dropped" if id.endswith("_") else "kept"})
-    return pl.DataFrame(filled, schema=rows.FILTER)
+def test_a_text_of_another_data_set_is_kept_and_what_repeats_it_is_found(tmp_path: Path) -> None:
+    rng = random.Random(11)
+    other, unlike = rng.choices(WORDS, k=60), rng.choices(WORDS, k=60)
+    alike = [["changed", *other[1:]], [*other[:-1], "changed"]]
+    against = pl.DataFrame({"id": ["X 1", "X 2", "X 3"], "text": [" ".join(one) for one in (other, alike[0], unlike)]})
+    frame = texts(*(" ".join(one) for one in (alike[1], alike[0], ["odd", *unlike, "end"], unlike[:30])))
+    got = duplicates([frame], 0.88, tmp_path, [against])
+    assert got.select("id", "kept_id", "elsewhere").rows() == [
+        ("r0", None, "X 1"),
+        ("r1", None, "X 2"),
+        ("r2", None, "X 3"),
+    ]
+    assert got["jaccard"].to_list() == [jaccard(alike[1], other), None, jaccard(["odd", *unlike, "end"], unlike)]
+
+
+def test_a_source_row_that_another_data_set_has_is_not_paid_for(tmp_path: Path) -> None:
+    given_rows = source({"response": "Once upon a time."}, {"response": "Never."})
+    against = pl.DataFrame({"id": ["old.jsonl:3"], "text": ["say it once upon a time"]})
+    found = source_duplicates([given_rows], [given_rows], Screen(), tmp_path, [against])
+    done = screen_duplicates(given_rows.with_columns(task_class=pl.lit(None), policy=pl.lit(None)), found)
+    assert kept_ids(done) == ["r1"]
+    assert done.select("reason", "detail", "kept_id").row(0) == ("duplicate-exact", "same text as old.jsonl:3", None)
+
+
+# Finished pairs: of each row `id`, its pivot response; what is left out, or ends in "_", is dropped already.
+
+Made = dict[str, pl.DataFrame]
 
 
 def kept_ids(frame: pl.DataFrame) -> list[str]:
     return frame.filter(rows.kept())["id"].to_list()
 
 
-def test_what_is_a_duplicate_in_the_pivot_is_dropped_in_every_language(tmp_path: Path) -> None:
-    before = {lang: pairs(lang, a=NEAR, b=NEAR + " more", c="Other.") for lang in ("ko", "sw")}
-    done = dedup(before, Dedup(), tmp_path)
+def corpus(**langs: dict[str, Any]) -> Made:
+    """Rows of each language: id → pivot response, or a row's values. Every language has the ids of all."""
+    ids = sorted({id for made in langs.values() for id in made})
+    before = {}
+    for lang, made in langs.items():
+        filled = []
+        for id in ids:
+            values = made.get(id, {"status": "dropped", "reason": "lid"})
+            values = {"pivot_response": values} if isinstance(values, str) else values
+            row = dict.fromkeys(rows.FILTER) | {"id": id, "lang": lang, "pivot_lang": "en", "status": "kept"}
+            row |= {"pivot_instruction": "Say it.", "instruction": id, "response": lang + id, **values}
+            filled.append(row)
+        before[lang] = pl.DataFrame(filled, schema=rows.FILTER)
+    return before
+
+
+def dedup(before: Made, settings: Dedup, spill: Path, against: pl.DataFrame | None = None, size: int = 2) -> Made:
+    """As the stage does it: batches of `size` rows of some columns, then all columns."""
+
+    def read(lang: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        return before[lang].select(columns).iter_slices(size)
+
+    others = [] if against is None else [against]
+    decided = decide({lang: partial(read, lang) for lang in before}, settings, spill, lambda: others)
+    done = {
+        lang: pl.concat([apply(batch, decided[lang]) for batch in [frame[:0], *frame.iter_slices(size)]])
+        for lang, frame in before.items()
+    }
     for lang, frame in done.items():
         assert frame.schema == pl.Schema(rows.DEDUP)
+        assert frame["id"].equals(before[lang]["id"])
+        assert set(frame.filter(rows.kept() | (pl.col("stage") == "dedup"))["id"]) == set(kept_ids(before[lang]))
+        kept_here = kept_ids(frame)
+        assert all(id in kept_here for id in frame.filter(stage="dedup")["kept_id"].drop_nulls())
+    return done
+
+
+def test_what_is_a_duplicate_in_the_pivot_is_dropped_in_every_language(tmp_path: Path) -> None:
+    made = {"a": NEAR, "b": NEAR + " more", "c": "Other."}
+    before = corpus(ko=made, sw=made)
+    for lang, frame in dedup(before, Dedup(), tmp_path).items():
         assert_frame_equal(frame.filter(rows.kept()).select(*rows.FILTER), before[lang].filter(pl.col("id") != "a"))
         row = frame.row(0, named=True)
         assert (row["status"], row["stage"], row["reason"]) == ("dropped", "dedup", "duplicate-near")
@@ -255,44 +320,125 @@ def test_what_is_a_duplicate_in_the_pivot_is_dropped_in_every_language(tmp_path:
         assert frame["jaccard"].to_list()[1:] == [None, None]
 
 
-def test_the_row_kept_in_most_languages_stays(tmp_path: Path) -> None:
-    longer = NEAR + " more"
-    before = {"ko": pairs("ko", a=longer, b=NEAR), "sw": pairs("sw", a_=longer, b=NEAR)}
-    done = dedup(before, Dedup(), tmp_path)
-    assert {lang: kept_ids(frame) for lang, frame in done.items()} == {"ko": ["b"], "sw": ["b"]}
-    assert done["sw"]["cluster"].to_list() == [None, "b"]
+LONGER = NEAR + " more"
+
+
+@pytest.mark.parametrize(
+    ("made", "kept"),
+    [
+        ({"ko": {"a": LONGER, "b": NEAR}, "sw": {"b": NEAR}}, "b"),
+        ({"ko": {"a": LONGER, "b": NEAR}, "sw": {"a": LONGER, "b": NEAR}}, "a"),
+        ({"ko": {"a": {"pivot_response": LONGER, "numbers_response": 0.9}, "b": NEAR}}, "b"),
+        ({"ko": {"a": {"pivot_response": LONGER, "numbers_response": 0.999}, "b": NEAR}}, "a"),
+        ({"ko": {"a": NEAR, "b": NEAR.upper()}}, "a"),
+    ],
+    ids=["most languages", "longest", "best agreement", "no worse agreement", "least id"],
+)
+def test_of_duplicates_the_preferred_row_stays(made: dict[str, Any], kept: str, tmp_path: Path) -> None:
+    done = dedup(corpus(**made), Dedup(), tmp_path)
+    assert [kept_ids(frame) for frame in done.values()] == [[kept]] * len(made)
 
 
 def test_a_row_stays_where_the_one_kept_in_its_place_is_missing(tmp_path: Path) -> None:
-    before = {
-        "ko": pairs("ko", a="Same.", b="same"),
-        "es": pairs("es", a="Same.", b_="same"),
-        "sw": pairs("sw", b="same"),
-    }
+    before = corpus(ko={"a": "Same.", "b": "same"}, es={"a": "Same."}, sw={"b": "same"})
     done = dedup(before, Dedup(), tmp_path)
     assert {lang: kept_ids(frame) for lang, frame in done.items()} == {"ko": ["a"], "es": ["a"], "sw": ["b"]}
-    assert done["sw"]["cluster"].to_list() == ["a"]
-    assert done["sw"]["kept_id"].to_list() == [None]
+    assert done["sw"]["cluster"].to_list() == [None, "a"]
 
 
 def test_twins_of_a_row_that_is_missing_are_judged_among_themselves(tmp_path: Path) -> None:
-    before = {
-        "ko": pairs("ko", a="Same.", b="same", c="SAME"),
-        "es": pairs("es", a="Same."),
-        "it": pairs("it", a="Same."),
-        "sw": pairs("sw", b="same", c="SAME"),
-    }
+    before = corpus(
+        ko={"a": "Same.", "b": "same", "c": "SAME"},
+        es={"a": "Same."},
+        it={"a": "Same."},
+        sw={"b": "same", "c": "SAME"},
+    )
     done = dedup(before, Dedup(near=None), tmp_path)
     assert kept_ids(done["ko"]) == ["a"]
     assert kept_ids(done["sw"]) == ["b"]
-    assert done["sw"].select("kept_id", "cluster").rows() == [(None, "a"), ("b", "a")]
+    assert done["sw"].select("kept_id", "cluster").rows()[1:] == [(None, "a"), ("b", "a")]
+
+
+def test_each_language_elects_its_own_where_it_is_asked_to(tmp_path: Path) -> None:
+    before = corpus(ko={"a": LONGER, "b": NEAR}, sw={"a": {"pivot_response": LONGER, "lists_response": 0.4}, "b": NEAR})
+    done = dedup(before, Dedup(per_language=True), tmp_path)
+    assert {lang: kept_ids(frame) for lang, frame in done.items()} == {"ko": ["a"], "sw": ["b"]}
+    assert {lang: frame["cluster"].to_list() for lang, frame in done.items()} == {"ko": ["a"] * 2, "sw": ["b"] * 2}
 
 
 def test_near_duplicates_stay_where_only_exact_ones_are_asked_for(tmp_path: Path) -> None:
-    done = dedup({"ko": pairs("ko", a=NEAR, b=NEAR + " more")}, Dedup(near=None), tmp_path)
+    done = dedup(corpus(ko={"a": NEAR, "b": NEAR + " more"}), Dedup(near=None), tmp_path)
     assert kept_ids(done["ko"]) == ["a", "b"]
 
 
+STOCK = {"instruction": "그것을 말해 보세요.", "response": "죄송하지만 무슨 말씀인지 모르겠습니다."}
+
+
+def test_one_answer_to_different_rows_is_dropped_in_its_language_alone(tmp_path: Path) -> None:
+    a, b = {"pivot_response": "Two."} | STOCK, {"pivot_response": "Three apples."} | STOCK
+    before = corpus(ko={"a": a, "b": b}, sw={"a": "Two.", "b": "Three apples."})
+    done = dedup(before, Dedup(), tmp_path)
+    assert {lang: kept_ids(frame) for lang, frame in done.items()} == {"ko": ["a"], "sw": ["a", "b"]}
+    row = done["ko"].row(1, named=True)
+    assert (row["reason"], row["kept_id"], row["cluster"]) == ("duplicate-exact", "a", "a")
+    assert row["detail"] == "same target text as a"
+    assert kept_ids(dedup(before, Dedup(target="off"), tmp_path)["ko"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("target", "kept"), [("exact", ["a", "b"]), ("near", ["b"])])
+def test_near_duplicates_in_the_target_are_dropped_only_if_asked_for(
+    target: Any, kept: list[str], tmp_path: Path
+) -> None:
+    words = " ".join(random.Random(12).choices(["사과", "바다", "하늘", "나무", "강물", "바람", "구름", "별빛"], k=60))
+    a = {"pivot_response": "Two.", "instruction": "말하세요.", "response": words}
+    b = a | {"pivot_response": "Three apples.", "response": words + " 끝"}
+    done = dedup(corpus(ko={"a": a, "b": b}), Dedup(target=target), tmp_path)
+    assert kept_ids(done["ko"]) == kept
+
+
+def test_a_row_kept_in_place_of_another_is_not_lost_to_a_third_on_the_target_side(tmp_path: Path) -> None:
+    one, other = (
+        {"pivot_response": LONGER} | STOCK,
+        {"pivot_response": "Something else entirely, and longer " * 20} | STOCK,
+    )
+    done = dedup(corpus(ko={"0": other, "a": one, "b": NEAR}), Dedup(), tmp_path)
+    assert kept_ids(done["ko"]) == ["0", "a"]
+
+
+def test_what_another_data_set_has_is_dropped_in_every_language_with_its_place(tmp_path: Path) -> None:
+    made = {"a": NEAR, "b": "Other.", "c": {"pivot_response": "Third."} | STOCK}
+    against = pl.DataFrame(
+        {"id": ["old 7", "old 8"], "text": ["Say it.\n" + NEAR + " more", "\n".join(STOCK.values())]}
+    )
+    done = dedup(corpus(ko=made, sw={"a": NEAR, "b": "Other.", "c": "Third."}), Dedup(), tmp_path, against)
+    assert {lang: kept_ids(frame) for lang, frame in done.items()} == {"ko": ["b"], "sw": ["b", "c"]}
+    told = done["ko"].select("reason", "detail", "kept_id", "cluster").rows()
+    assert told[0] == ("duplicate-near", "Jaccard 0.98 to old 7", None, None)
+    assert told[2] == ("duplicate-exact", "same target text as old 8", None, None)
+
+
+def test_a_template_of_many_rows_keeps_them_but_for_exact_twins(tmp_path: Path) -> None:
+    made = {f"r{n:03}": f"{NEAR} {WORDS[n % 60]}{n}" for n in range(110)} | {"z": f"{NEAR}, {WORDS[7]}7!"}
+    before = corpus(ko=made)
+    done = dedup(before, Dedup(), tmp_path, size=50)["ko"]
+    assert done.filter(~rows.kept()).select("id", "reason", "kept_id").rows() == [("r007", "duplicate-exact", "z")]
+    assert done["cluster"].n_unique() == 1
+    assert done.filter(pl.col("jaccard").is_not_null(), rows.kept()).height == 109
+    assert kept_ids(dedup(before, Dedup(max_cluster=None), tmp_path, size=50)["ko"]) == [done["cluster"][0]]
+
+
+def test_rows_that_are_spared_are_counted(tmp_path: Path) -> None:
+    before = corpus(ko={f"r{n:03}": f"{NEAR} {WORDS[n % 60]}{n}" for n in range(110)})
+    counts = decide({"ko": lambda columns: [before["ko"].select(columns)]}, Dedup(), tmp_path)["ko"].counts
+    assert counts == {"clusters": 1, "rows_of_largest_cluster": 110, "clusters_spared": 1, "rows_spared": 109}
+
+
+def test_languages_that_hold_other_rows_are_refused(tmp_path: Path) -> None:
+    before = corpus(ko={"a": "One."}) | corpus(sw={"b": "Two."})
+    with pytest.raises(ContractError, match="other rows"):
+        dedup(before, Dedup(), tmp_path)
+
+
 def test_languages_without_rows_are_handed_on(tmp_path: Path) -> None:
-    done = dedup({"ko": pairs("ko"), "sw": pairs("sw", a_="Gone.")}, Dedup(), tmp_path)
-    assert {lang: frame.height for lang, frame in done.items()} == {"ko": 0, "sw": 1}
+    done = dedup(corpus(ko={}, sw={}), Dedup(), tmp_path, size=1)
+    assert {lang: frame.height for lang, frame in done.items()} == {"ko": 0, "sw": 0}

@@ -1,4 +1,4 @@
-"""docs/translation.md says what the code does: its tables, defaults, figures, recipes and commands."""
+"""The docs on translation and filters say what the code does: tables, defaults, figures, recipes and commands."""
 
 import inspect
 import json
@@ -25,7 +25,7 @@ from tests.servers import llm
 from tests.servers.llm import LlmServer
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "translation.md").read_text(encoding="utf-8")
+PAGE, FILTERS = ((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("translation", "filters"))
 
 THRESHOLDS: dict[Reason, tuple[float, ...]] = {
     Reason.LOOP: (repetition.MIN_CHARS, repetition.MIN_TIMES, repetition.MAX_UNIT),
@@ -39,9 +39,9 @@ THRESHOLDS: dict[Reason, tuple[float, ...]] = {
 """The numbers of a hard check, in the order in which the page says them; of all others it says none."""
 
 
-def _table(head: str) -> dict[str, list[str]]:
+def _table(head: str, page: str = PAGE) -> dict[str, list[str]]:
     """The rows of the table whose first heading is `head`: the first cell without its backticks → the others."""
-    lines = iter(PAGE.splitlines())
+    lines = iter(page.splitlines())
     for line in lines:
         if line.startswith(f"| {head} |"):
             break
@@ -56,7 +56,7 @@ def _table(head: str) -> dict[str, list[str]]:
 
 
 def _blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE + FILTERS, re.DOTALL)
 
 
 def _given_by(stage: str) -> set[str]:
@@ -80,15 +80,19 @@ def test_a_hard_check_is_told_with_the_numbers_of_the_code(reason: str) -> None:
 
 
 def test_every_filter_is_told_with_its_default() -> None:
-    filters = {str(name): block.model_dump() for name, block in Filter()}
-    assert _given_by("filter") == set(filters)
+    told = {name: cells[-1] for name, cells in _table("check", FILTERS).items()}
+    assert told.pop("user") == "none" and Filter().user == ()
+    filters = {name: block.model_dump() for name, block in Filter() if name != "user"}
+    assert _given_by("filter") == {*filters, "user-filter"}
     defaults = {
-        name: ", ".join(f"`{key}: {value}`" for key, value in block.items() if value is not None)
+        name: ", ".join(f"`{key}: {_shown(value)}`" for key, value in block.items() if value not in (None, ()))
         for name, block in filters.items()
     }
-    assert {name: cells[-1] for name, cells in _table("check").items()} == {
-        name: told or "measured only" for name, told in defaults.items()
-    }
+    assert told == {name: default or "measured only" for name, default in defaults.items()}
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def test_task_classes_are_told_with_their_policies_and_measured_figures() -> None:
@@ -130,7 +134,9 @@ def test_a_default_in_the_text_is_that_of_the_recipe(setting: str) -> None:
     assert f"`translate.{setting}: {getattr(Translate(), setting)}`" in PAGE
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/translation.md", "benchmarks/README.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CHANGELOG.md", "docs/translation.md", "docs/filters.md", "benchmarks/README.md"]
+)
 def test_every_link_into_the_project_leads_somewhere(page: str) -> None:
     path = ROOT / page
     links = re.findall(r"\]\((?!https?:)([^)#\s]+)\)", path.read_text(encoding="utf-8"))

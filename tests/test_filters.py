@@ -108,12 +108,13 @@ def test_a_good_pair_passes_all_filters(model: lid.Model) -> None:
 def test_pair_is_dropped_when_either_half_fails_lid(field: str) -> None:
     row = decide(measured(**{f"lid_{field}": 0.12, f"lid_{field}_top": "en"}))
     assert (row["status"], row["stage"], row["reason"], row["reasons"]) == ("dropped", "filter", "lid", ["lid"])
-    assert row["detail"] == f"p(ko) 0.12 < 0.5 in {field}; looks like 'en'"
+    assert row["detail"] == f"p(ko) 0.12 < 0.2 in {field}; looks like 'en'"
 
 
-def test_a_field_that_the_identifier_doubts_but_names_rightly_is_kept() -> None:
-    assert decide(measured(lid_response=0.4))["status"] == "kept"
-    assert decide(measured(lid_response=0.4, lid_response_top="ja"))["detail"] == (
+def test_the_recipes_own_threshold_of_language_id_takes_the_place_of_the_fitted_one() -> None:
+    row = measured(lid_response=0.4, lid_response_top="ja")
+    assert decide(row)["status"] == "kept"
+    assert decide(row, Filter.model_validate({"lid": {"min": 0.5}}))["detail"] == (
         "p(ko) 0.4 < 0.5 in response; looks like 'ja'"
     )
 
@@ -147,7 +148,7 @@ def test_all_reasons_are_kept_and_the_first_filter_gives_the_detail() -> None:
     assert row["reasons"] == ["lid", "script", "ratio"]
     assert (
         row["detail"]
-        == "p(ko) 0.1 < 0.5 in instruction; looks like 'zh' · p(ko) 0.0 < 0.5 in response; looks like 'en'"
+        == "p(ko) 0.1 < 0.2 in instruction; looks like 'zh' · p(ko) 0.0 < 0.2 in response; looks like 'en'"
     )
 
 
@@ -174,14 +175,17 @@ def test_the_band_for_another_pivot_holds_what_both_languages_bands_allow() -> N
 
 
 def test_a_moved_threshold_changes_the_verdict_of_the_same_measurement() -> None:
-    row = measured(lid_response=0.4, lid_response_top="ja")
-    assert decide(row)["status"] == "dropped"
-    assert decide(row, Filter.model_validate({"lid": {"min": 0.3}}))["status"] == "kept"
+    row = measured(ratio_response=1.1, copied_response=0.3)
+    assert decide(row)["status"] == "kept"
+    assert decide(row, Filter.model_validate({"copying": {"max": 0.2}}))["reason"] == "copying"
+    assert decide(row, Filter.model_validate({"ratio": {"band": (0.3, 1.0)}}))["reason"] == "ratio"
 
 
 def test_every_filter_has_its_own_reason() -> None:
-    reasons = [of(recipe.Filter(), filters.fit(pl.LazyFrame(), Filter(), "en", "ko")).reason for of in FILTERS]
-    assert reasons == ["lid", "script", "length", "ratio", *rows.AGREEMENTS, "options"]
+    bounds = filters.fit(pl.LazyFrame(schema=rows.MEASURE), Filter(), "en", "ko")
+    reasons = [of(recipe.Filter(), bounds).reason for of in FILTERS]
+    fresh = ["repetition", "refusal", "copying", "symbols", "template", "equal", "pii"]
+    assert reasons == ["lid", "script", "length", "ratio", *rows.AGREEMENTS, "options", *fresh]
 
 
 def test_soft_checks_measure_both_fields_against_the_pivot(model: lid.Model) -> None:

@@ -8,7 +8,7 @@ from plugdata import languages, prompts
 from plugdata.checks import lid
 from plugdata.checks.answered import answered, similarity
 from plugdata.checks.refusal import new_refusal, refuses
-from plugdata.checks.spoken import wrong_language
+from plugdata.checks.spoken import Ahead, wrong_language
 
 SENTENCES = {
     "en": "The old bridge was closed for repairs until spring. "
@@ -84,8 +84,8 @@ EN = languages.get("en")
 
 
 @pytest.fixture(scope="module")
-def model(lid_model_path: Path) -> lid.Model:
-    return lid.load(lid_model_path)
+def model(lid_model_path: Path) -> Ahead:
+    return Ahead(lid.load(lid_model_path))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_similarity_is_of_what_texts_say_not_of_their_case() -> None:
 
 
 @pytest.mark.parametrize("lang", SENTENCES)
-def test_a_long_answer_in_its_language_is_left_alone(model: lid.Model, lang: str) -> None:
+def test_a_long_answer_in_its_language_is_left_alone(model: Ahead, lang: str) -> None:
     pivot = languages.get("es") if lang == "en" else EN
     assert wrong_language(model, SENTENCES[lang], languages.get(lang), pivot) is None
     assert wrong_language(None, SENTENCES[lang], languages.get(lang), pivot) is None
@@ -276,13 +276,13 @@ def test_a_long_answer_in_its_language_is_left_alone(model: lid.Model, lang: str
 
 @pytest.mark.parametrize("lang", [lang for lang in SENTENCES if lang != "en"])
 @pytest.mark.parametrize("spoken", ["en", "zh", "ru"])
-def test_a_long_answer_in_another_language_is_found(model: lid.Model, lang: str, spoken: str) -> None:
+def test_a_long_answer_in_another_language_is_found(model: Ahead, lang: str, spoken: str) -> None:
     if spoken != lang:
         assert wrong_language(model, SENTENCES[spoken], languages.get(lang), EN)
 
 
 @pytest.mark.parametrize(("lang", "spoken"), [("es", "de"), ("ja", "zh"), ("hi", "ar"), ("sw", "vi"), ("zh", "ja")])
-def test_neighbours_of_a_script_are_told_apart(model: lid.Model, lang: str, spoken: str) -> None:
+def test_neighbours_of_a_script_are_told_apart(model: Ahead, lang: str, spoken: str) -> None:
     assert wrong_language(model, SENTENCES[spoken], languages.get(lang), EN)
 
 
@@ -291,7 +291,7 @@ def test_without_a_model_only_scripts_are_told_apart(lang: str, found: bool) -> 
     assert (wrong_language(None, SENTENCES["en"], languages.get(lang), EN) is not None) == found
 
 
-def test_a_language_the_identifier_has_no_label_for_is_only_known_not_to_be_the_pivot(model: lid.Model) -> None:
+def test_a_language_the_identifier_has_no_label_for_is_only_known_not_to_be_the_pivot(model: Ahead) -> None:
     hausa = languages.get("ha")
     assert hausa.lid == ()
     assert wrong_language(model, SENTENCES["en"], hausa, EN)
@@ -300,7 +300,7 @@ def test_a_language_the_identifier_has_no_label_for_is_only_known_not_to_be_the_
 
 @pytest.mark.parametrize("lang", INTRODUCED)
 @pytest.mark.parametrize("code", [CODE, f"```python\n{CODE}\n```"])
-def test_code_is_in_no_language(model: lid.Model, lang: str, code: str) -> None:
+def test_code_is_in_no_language(model: Ahead, lang: str, code: str) -> None:
     language = languages.get(lang)
     assert wrong_language(model, f"{INTRODUCED[lang]}\n\n{code}", language, EN) is None
     assert wrong_language(model, f"{code}\n\n{INTRODUCED[lang]}", language, EN) is None
@@ -308,7 +308,7 @@ def test_code_is_in_no_language(model: lid.Model, lang: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("lang", ["ko", "es", "ru"])
-def test_names_and_titles_stay_as_they_are(model: lid.Model, lang: str) -> None:
+def test_names_and_titles_stay_as_they_are(model: Ahead, lang: str) -> None:
     titles = "\n".join(
         f"{n}. {title}"
         for n, title in enumerate(
@@ -318,7 +318,17 @@ def test_names_and_titles_stay_as_they_are(model: lid.Model, lang: str) -> None:
     assert wrong_language(model, titles, languages.get(lang), EN) is None
 
 
-def test_a_short_answer_is_not_judged(model: lid.Model) -> None:
+def test_answers_that_are_read_ahead_are_judged_as_each_alone(model: Ahead, lid_model_path: Path) -> None:
+    ahead, es = Ahead(lid.load(lid_model_path)), languages.get("es")
+    said = [*SENTENCES.values(), "Corto.", SENTENCES["es"], f"1\n{SENTENCES['de']}"]
+    for text in said[::2]:
+        ahead.expect(text, es)
+    alone = [wrong_language(model, text, es, EN) for text in said]
+    assert [wrong_language(ahead, text, es, EN) for text in said] == alone
+    assert len({*alone}) > 3
+
+
+def test_a_short_answer_is_not_judged(model: Ahead) -> None:
     assert wrong_language(model, "The old bridge was closed for repairs.", languages.get("ko"), EN) is None
 
 

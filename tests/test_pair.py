@@ -110,6 +110,21 @@ def test_extract_gives_back_what_was_rendered_unless_a_line_starts_with_a_label(
     assert pair.extract(pair.render(parts, layout, pivot, target), layout, pivot, target) == parts
 
 
+@given(languages_of_a_pair, st.sampled_from(sorted(LAYOUTS)), *[hostile_text] * 4)
+def test_the_turns_of_a_column_are_the_messages_of_each_row(
+    pair_of: list[str],
+    layout: LayoutName,
+    instruction: str,
+    pivot_instruction: str,
+    pivot_response: str,
+    response: str,
+) -> None:
+    parts = Parts(pivot_instruction, pivot_response, response)
+    rows = pl.DataFrame([{"instruction": instruction, **parts._asdict()}, {"instruction": "", **PARTS._asdict()}])
+    turns = rows.select(pair.turns(layout, *pair_of)).to_series().to_list()
+    assert turns == [pair.messages(text, of, layout, *pair_of) for text, of in ((instruction, parts), ("", PARTS))]
+
+
 @pytest.mark.parametrize("pivot", CODES)
 def test_every_pair_of_languages_renders_and_extracts(pivot: str) -> None:
     for target in CODES:

@@ -46,7 +46,7 @@ def test_every_command_and_snippet_of_the_readme_works(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(_blocks("yaml")[0])
     commands = _commands()
     assert [command[1] for command in commands] == [
-        *("translate", "status", "filter", "sample", "filter", "dedup", "push"),
+        *("translate", "status", "filter", "sample", "filter", "dedup", "report", "push"),
         *("run", "run"),
     ]
     with LlmServer() as llm, HubServer() as hub:

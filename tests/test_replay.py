@@ -1,7 +1,9 @@
 """Answers that are there already, read again: the same keys, the same outcomes, whatever is spared on the way."""
 
 import tomllib
+from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +13,12 @@ from hypothesis import strategies as st
 from plugdata import languages
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import TOGETHER, replay, replays
+from plugdata.checks import lid
 from plugdata.checks.refusal import READ_CHARS, new_refusal, none_refuses
 from plugdata.checks.repetition import MAX_UNIT, MIN_CHARS, is_loop
 from plugdata.recipe import Translate
 from plugdata.rows import tagged_hash
-from plugdata.translate import task as tasks
-from plugdata.translate.task import translator
+from plugdata.translate.task import HELD, Translator, translator
 from plugdata.wire import Answer, Message, Request, Result
 from tests import asking
 from tests.asking import model, pool, rows, run_jobs
@@ -49,30 +51,36 @@ KEY = "b2:61cb4b7e4d2df631a2d27b880f48e3eb"
 """As the first release wrote it."""
 
 
-def test_rows_replayed_together_come_to_what_each_comes_to_alone(ledger: Ledger) -> None:
+@pytest.mark.parametrize("lang", ["ko", "es"])
+def test_rows_replayed_together_come_to_what_each_comes_to_alone(
+    ledger: Ledger, lid_model_path: Path, lang: str
+) -> None:
     """Two endpoints, answers that were repaired, answers that are lacking, over several times TOGETHER rows."""
     asked = rows(3 * TOGETHER + 5)
     faults = [llm.when(lambda request: request.index % 4 == 0, llm.missing_tag())]
     with LlmServer(faults) as a, LlmServer() as b:
         members = [model(a, model="one"), model(b, model="two", params={"top_p": 0.5})]
         settings = Translate(repair=1, examples=0)
-        en, ko = languages.get("en"), languages.get("ko")
+        en, target = languages.get("en"), languages.get(lang)
+        identifier = cache(lambda: lid.load(lid_model_path))
 
-        def fresh() -> list[Any]:
-            return [translator(en, ko, settings, member.params) for member in members]
+        def fresh() -> list[Translator]:
+            return [translator(en, target, settings, member.params, model=identifier) for member in members]
 
         answered = [row for i, row in enumerate(asked) if i % 7]
         assert run_jobs(((row, fresh()) for row in answered), members, ledger).done == len(answered)
-        together = list(replays(iter(asked), fresh(), pool(members), ledger))
+        tasks = fresh()
+        together = list(replays(iter(asked), tasks, pool(members), ledger, [task.read for task in tasks]))
+        unread = list(replays(iter(asked), fresh(), pool(members), ledger))
         alone = [replay(row, fresh(), pool(members), ledger) for row in asked]
-    assert together == alone
+    assert together == unread == alone
     assert {len(by) for _, by in together} >= {0, 1, 2}
     assert [isinstance(step, Result) for step, _ in together] == [i % 7 > 0 for i in range(len(asked))]
 
 
 def test_rows_stepped_through_in_turn_come_to_what_each_comes_to_alone() -> None:
     task = translator(languages.get("en"), languages.get("ko"), Translate(protocol="plain", examples=0), {})
-    asked = rows(tasks.HELD + 10)  # the first are held no longer when their turn comes again
+    asked = rows(HELD + 10)  # the first are held no longer when their turn comes again
     said = [
         [Answer("북쪽의 강을 말해 보세요.", "stop"), Answer(f"긴 강이 {i}개 있습니다.", "stop")]
         for i in range(len(asked))

@@ -1,34 +1,34 @@
 """Soft checks of a translation against its source: what good ones look like in many languages, and damaged ones."""
 
-from collections.abc import Callable
-
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugdata.checks import punctuation, structure
-from plugdata.checks.corruption import corruption
-from plugdata.checks.leftover import leftover
-from plugdata.checks.numbers import numbers
 from plugdata.checks.options import options
+from plugdata.curate.filters.agreement import OF_PROSE, OF_TEXT, agreements
+from plugdata.rows import AGREEMENTS
 
-Check = Callable[[str, str], float | None]
+CHECKS = OF_PROSE | OF_TEXT
+LEFT_AS_IT_WAS = "leftover"
+"""A text agrees with itself in everything but this."""
 
-CHECKS: tuple[Check, ...] = (
-    numbers,
-    structure.lists,
-    structure.tables,
-    structure.headings,
-    structure.fences,
-    structure.paragraphs,
-    structure.verse,
-    punctuation.quotes,
-    punctuation.ends,
-    leftover,
-    corruption,
-)
-OF_ITSELF = tuple(check for check in CHECKS if check is not leftover)
-"""A text agrees with itself in everything but that it was left as it was."""
+
+def agree(check: str, source: str, target: str) -> float | None:
+    """What a check says of two texts."""
+    return all_agree(source, target, check)[check]
+
+
+def all_agree(source: str, target: str, *only: str) -> dict[str, float | None]:
+    """What the checks say of two texts."""
+    asked = {name: CHECKS[name] for name in only or CHECKS}
+    found = agreements(asked, pl.DataFrame({"source": [source], "target": [target]}))
+    return {column.name: column[0] for column in found}
+
+
+def test_every_soft_check_that_is_a_column_is_tested_here() -> None:
+    assert set(CHECKS) == set(AGREEMENTS)
+
 
 GOOD = [
     ("List 3 facts about Everest (8,849 m).", "Enumera tres datos sobre el Everest (8.849 m)."),
@@ -81,48 +81,45 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("source", "target"), GOOD)
-@pytest.mark.parametrize("check", CHECKS)
-def test_a_good_translation_agrees_with_its_source_in_everything(check: Check, source: str, target: str) -> None:
-    assert check(source, target) in (1.0, None)
+def test_a_good_translation_agrees_with_its_source_in_everything(source: str, target: str) -> None:
+    assert set(all_agree(source, target).values()) <= {1.0, None}
 
 
 @pytest.mark.parametrize("text", [text for pair in GOOD for text in pair])
 def test_a_text_agrees_with_itself(text: str) -> None:
-    assert all(check(text, text) in (1.0, None) for check in OF_ITSELF)
+    assert {found for check, found in all_agree(text, text).items() if check != LEFT_AS_IT_WAS} <= {1.0, None}
 
 
 @given(st.text(), st.text())
 def test_every_agreement_is_a_share_or_abstains(source: str, target: str) -> None:
-    for check in CHECKS:
-        found = check(source, target)
-        assert found is None or 0 <= found <= 1
-    assert all(check(source, source) in (1.0, None) for check in OF_ITSELF)
+    assert all(found is None or 0 <= found <= 1 for found in all_agree(source, target).values())
+    test_a_text_agrees_with_itself(source)
 
 
 @pytest.mark.parametrize(
     ("check", "source", "target", "expected"),
     [
-        (structure.lists, "1. one\n2. two\n3. three", "1. uno\n2. dos", 4 / 5),
-        (structure.lists, "- one\n- two", "uno y dos\n", 0.0),
-        (structure.lists, "- one\n- two", "1. uno\n2. dos", 0.0),
-        (structure.lists, "1) one\n2) two", "１）一つ\n２）二つ", 1.0),
-        (structure.lists, "1.5 kg\n2.5 kg", "1,5 kg\n2,5 kg", None),
-        (structure.tables, "| a | b |\n| c | d |", "| a | b |\n| c |", 1 / 2),
-        (structure.tables, "a | b", "a | b", None),
-        (structure.headings, "# A\n## B", "# A\n# B", 1 / 2),
-        (structure.headings, "#hashtag", "#etiqueta", None),
-        (structure.fences, "```py\nx\n```", "```py\nx", 2 / 3),
-        (structure.paragraphs, "a\n\nb\n\nc", "a\n\nb c", 2 / 3),
-        (structure.paragraphs, "a\nb", "a b", None),
-        (structure.verse, "a\nb\nc\nd", "a b c d", 1 / 4),
-        (structure.verse, "a\nb\n\nc\nd", "a\nb\nc\nd", 1.0),
-        (structure.verse, "- a\n- b\n- c\n- d", "a", None),
-        (structure.verse, "a\nb\nc", "a", None),
-        (structure.verse, "word " * 20 + "\nb\nc\nd", "a", None),
+        ("lists", "1. one\n2. two\n3. three", "1. uno\n2. dos", 4 / 5),
+        ("lists", "- one\n- two", "uno y dos\n", 0.0),
+        ("lists", "- one\n- two", "1. uno\n2. dos", 0.0),
+        ("lists", "1) one\n2) two", "１）一つ\n２）二つ", 1.0),
+        ("lists", "1.5 kg\n2.5 kg", "1,5 kg\n2,5 kg", None),
+        ("tables", "| a | b |\n| c | d |", "| a | b |\n| c |", 1 / 2),
+        ("tables", "a | b", "a | b", None),
+        ("headings", "# A\n## B", "# A\n# B", 1 / 2),
+        ("headings", "#hashtag", "#etiqueta", None),
+        ("fences", "```py\nx\n```", "```py\nx", 2 / 3),
+        ("paragraphs", "a\n\nb\n\nc", "a\n\nb c", 2 / 3),
+        ("paragraphs", "a\nb", "a b", None),
+        ("verse", "a\nb\nc\nd", "a b c d", 1 / 4),
+        ("verse", "a\nb\n\nc\nd", "a\nb\nc\nd", 1.0),
+        ("verse", "- a\n- b\n- c\n- d", "a", None),
+        ("verse", "a\nb\nc", "a", None),
+        ("verse", "word " * 20 + "\nb\nc\nd", "a", None),
     ],
 )
-def test_structure_that_is_lost_counts(check: Check, source: str, target: str, expected: float | None) -> None:
-    assert check(source, target) == (expected if expected is None else pytest.approx(expected))
+def test_structure_that_is_lost_counts(check: str, source: str, target: str, expected: float | None) -> None:
+    assert agree(check, source, target) == (expected if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +134,7 @@ def test_structure_that_is_lost_counts(check: Check, source: str, target: str, e
     ],
 )
 def test_a_mark_that_stands_alone_in_the_target_only_counts(source: str, target: str, expected: float | None) -> None:
-    assert punctuation.quotes(source, target) == (expected if expected is None else pytest.approx(expected))
+    assert agree("quotes", source, target) == (expected if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +156,7 @@ def test_a_mark_that_stands_alone_in_the_target_only_counts(source: str, target:
     ],
 )
 def test_a_text_that_breaks_off_is_told_from_one_that_ends(source: str, target: str, expected: float | None) -> None:
-    assert punctuation.ends(source, target) == expected
+    assert agree("ends", source, target) == expected
 
 
 @pytest.mark.parametrize(
@@ -175,7 +172,7 @@ def test_a_text_that_breaks_off_is_told_from_one_that_ends(source: str, target: 
 )
 def test_words_left_in_the_sources_language_count(target: str, expected: float | None) -> None:
     source = "The old bridge was closed for repairs until the first week of spring, said Machine learning."
-    assert leftover(source, target) == (expected if expected is None else pytest.approx(expected))
+    assert agree("leftover", source, target) == (expected if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(
@@ -196,8 +193,8 @@ def test_words_left_in_the_sources_language_count(target: str, expected: float |
     ],
 )
 def test_what_no_writer_writes_is_corruption_unless_the_source_has_it(target: str, n_words: int) -> None:
-    assert corruption("a clean source", target) == pytest.approx(1 - 1 / n_words)
-    assert corruption(target, target) == 1.0
+    assert agree("corruption", "a clean source", target) == pytest.approx(1 - 1 / n_words)
+    assert agree("corruption", target, target) == 1.0
 
 
 IN_KOREAN = "다음 리뷰는 긍정적인가요, 부정적인가요?\n\n음식이 차가웠어요."
@@ -258,6 +255,5 @@ def test_a_response_in_words_of_its_own_is_no_choice(source_response: str) -> No
 )
 def test_long_monotonous_texts_are_read_in_linear_time(char: str) -> None:
     text, other = (char * (100_000 // len(char)) + end for end in ("x", "7"))
-    for check in CHECKS:
-        check(text, other)
+    all_agree(text, other)
     options(text, char, text, other)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugdata.corpus import sorting
+from plugdata.corpus import BATCH, sorting
 from plugdata.sources import whole_groups
 
 
@@ -18,15 +18,15 @@ def _frames(n: int, size: int) -> list[pl.DataFrame]:
     return [pl.DataFrame(rows[at : at + size]) for at in range(0, n, size)]
 
 
-@pytest.mark.parametrize("memory", ["192MB", "60MB"])
+@pytest.mark.parametrize("run_bytes", [100_000_000, 1_000_000, 1])
 def test_rows_come_back_sorted_in_batches_also_when_memory_is_short(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_bytes: int
 ) -> None:
-    monkeypatch.setattr(sorting, "MEMORY", memory)
+    monkeypatch.setattr(sorting, "RUN_BYTES", run_bytes)
     frames = _frames(30_000, 700)
     found = list(sorting.by_columns(iter(frames), ["id", "ordinal"], tmp_path / "spill"))
     assert pl.concat(found).equals(pl.concat(frames).sort("id", "ordinal"))
-    assert max(frame.height for frame in found) < 30_000
+    assert [frame.height for frame in found] == [BATCH] * 6
     assert list(tmp_path.iterdir()) == []
 
 

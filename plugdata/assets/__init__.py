@@ -25,11 +25,12 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from plugdata.assets import hub, registry
-from plugdata.assets.known import LID176, QWEN_MEDIUM, QWEN_SMALL, Asset, HubFile, Miss, Registry
+from plugdata.assets.known import LID176, LID_MODELS, QWEN_MEDIUM, QWEN_SMALL, Asset, HubFile, Miss, Registry
 from plugdata.errors import AssetError
 
 __all__ = [
     "LID176",
+    "LID_MODELS",
     "QWEN_MEDIUM",
     "QWEN_SMALL",
     "Asset",

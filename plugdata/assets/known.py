@@ -47,6 +47,40 @@ LID176 = Asset(
 )
 """The sha256 is that of the file whose md5 fastText publishes, 340156704bb8c8e50c4abf35a7ec2569."""
 
+GLOTLID = Asset(
+    name="glotlid",
+    filename="glotlid-v3.bin",
+    sha256="a818b6bd42a628ab47d3dfc1578c7ea615c45381f3494c42535e31e8c4cafc9e",
+    size=1_687_094_687,
+    license="Apache-2.0",
+    source="GlotLID 3, CIS, LMU Munich",
+    hub=HubFile("cis-lmu/glotlid", "model.bin", "3f51edf53f87904e799d81d36cdc53e4960a08b7"),
+)
+
+OPENLID = Asset(
+    name="openlid",
+    filename="openlid-v2.bin",
+    sha256="aeed00d143f342be8a4883ee821f5e9db616cedcfa613ef3b408f0d849440b0c",
+    size=1_226_652_168,
+    license="GPL-3.0",
+    source="OpenLID 2, Laurie Burchell",
+    hub=HubFile("laurievb/OpenLID-v2", "openlid_v2.bin", "fb23b85ae1ff4a4a4931b237cbe8a85fe30606a7"),
+)
+
+NLLB_LID = Asset(
+    name="nllb",
+    filename="nllb-lid218e.bin",
+    sha256="8ded5749a2ad79ae9ab7c9190c7c8b97ff20d54ad8b9527ffa50107238fc7f6a",
+    size=1_176_355_829,
+    license="CC-BY-NC-4.0",
+    source="NLLB language identification, Meta AI",
+    hub=HubFile("facebook/fasttext-language-identification", "model.bin", "3af127d4124fc58b75666f3594bb5143b9757e78"),
+)
+
+LID_MODELS = {"lid176": LID176, "glotlid": GLOTLID, "openlid": OPENLID, "nllb": NLLB_LID}
+"""Language identifiers by the name a recipe gives them. The large ones' sha256 and sizes are those that the Hub shows
+for these revisions; none has been fetched by us."""
+
 QWEN_SMALL = Asset(
     name="qwen2.5-coder-0.5b",
     filename="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",

@@ -31,6 +31,8 @@ WORD = re.compile(
     f"|(?<![^\\W_])[^\\W\\d_{_CAPITALS}{_UNSPACED}][^\\W\\d_{_UNSPACED}]+"
 )
 """A word to translate: two letters or more, of which the first is no capital. Names and `x` are none."""
+_ASCII_WORD = re.compile("[a-z][A-Za-z]")
+"""In every word of a source in ASCII."""
 
 
 def echo(source: str, answer: str) -> float:
@@ -47,6 +49,8 @@ def is_echo(source: str, answer: str) -> bool:
 
     Code, URLs, tags and LaTeX are no evidence, and neither is a source with hardly a word to translate.
     """
+    if source.isascii() and not _ASCII_WORD.search(answer):
+        return False  # nearly every answer in another script than the source's
     tokens = answer.split()
     most = len(source) // _TOKEN
     if len(answer) < _TOKEN * len(tokens):

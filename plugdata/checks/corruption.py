@@ -9,9 +9,12 @@ article, Chinese and Japanese are written without spaces, and science joins Gree
 of those is counted.
 """
 
+import math
 import re
 import unicodedata
 from collections import Counter
+
+import polars as pl
 
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏ"
 _GREEK, _CYRILLIC = "Ͱ-Ͽἀ-῿", "Ѐ-ԯ"
@@ -41,8 +44,7 @@ PATTERN = "|".join(
         f"[{_SPACED}][{_EAST}]|[{_EAST}][{_SPACED}]",
     )
 )
-"""One pattern for whole columns (Polars, to find the few rows worth asking `corruption` about) and for single texts
-(`re`), so within the syntax that both know."""
+"""One pattern for whole columns (Polars) and for single texts (`re`), so within the syntax that both know."""
 
 _FAULT = re.compile(PATTERN)
 _WORD = re.compile(f"[{_UNSPACED}]|[^\\s{_UNSPACED}]+")
@@ -58,3 +60,7 @@ def corruption(source: str, target: str) -> float | None:
     faults = Counter(_FAULT.findall(target))
     n_new = sum(n for fault, n in faults.items() if fault not in source)
     return max(0.0, 1 - n_new / max(1, len(_WORD.findall(target)))) if n_new else 1.0
+
+
+SETTLED = pl.when(pl.col("target").str.contains(PATTERN)).then(math.nan).when(pl.col("target") != "").then(1.0)
+"""`corruption` of columns, as far as Polars can tell; NaN = ask. Few texts hold anything suspicious."""

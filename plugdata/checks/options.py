@@ -7,13 +7,25 @@ its instruction. So must the translation, or its two halves were translated as i
 Takes whole texts of both halves; knows no row.
 """
 
+import math
 import re
+
+import polars as pl
 
 MAX_CHARS = 40
 """Characters of the longest response that is taken for a choice by its words; sentences are longer."""
 
 _EDGES = " \t\r\n.。,،:：;!！?？¡¿\"'“”‘’«»「」『』()（）[]*_`।۔"
 _LABEL = re.compile(r"(?:^[ \t(（]*([^\W\d_])[.)）．、]|(?<=[\s(（])([^\W\d_])[)）])(?=\s|$)", re.MULTILINE)
+
+
+_MAYBE_LABEL = r"(?:^|[\s\x1c-\x1f(（]).[.)）．、]"  # finds all that _LABEL does, and some more
+_chosen = pl.col("pivot_response").str.strip_chars(_EDGES).str.len_chars()
+SETTLED = pl.when(
+    _chosen.is_between(2, MAX_CHARS) | (pl.col("pivot_instruction").str.count_matches(_MAYBE_LABEL) > 1)
+).then(math.nan)
+"""`options` of columns, as far as Polars can tell: null where the pivot's response is too long to be a choice and its
+instruction has no two labels; NaN = ask."""
 
 
 def options(source_instruction: str, source_response: str, instruction: str, response: str) -> float | None:

@@ -14,21 +14,25 @@ import re
 
 import polars as pl
 
+_S = r"\s\x1c-\x1f"  # white space: of these four only Python thinks so
+_W = "A-Za-z0-9_À-ÖØ-öø-ɏḀ-ỿ"  # <Canción>; not \w, which is not the same set in Python and in Polars
+_VALUE = rf"(?:\"[^\"]*\"|'[^']*'|[^{_S}\"'<>]+)"
 PATTERN = "|".join(
     (
-        r"(?s:```.*?(?:```|$))",  # an unclosed fence runs to the end, as in CommonMark
-        r"(?s:~~~.*?(?:~~~|$))",
+        r"(?s:```(?:.*?```|.*))",  # an unclosed fence runs to the end, as in CommonMark
+        r"(?s:~~~(?:.*?~~~|.*))",
         r"`[^`\n]*`",
         r"(?m:^[^\n]*(?:[)\]];| \{)[ \t]{0,4}$)",  # a line of bare code: ends in `);`, `];` or ` {`
         r"(?m:^[ \t]{1,40}[^ \t\n][^\n]*;[ \t]{0,4}$)",  # … or is indented and ends in `;`
         r"(?:https?|ftp)://[!#-;=?-~]+",  # ASCII only: Chinese runs on after a URL without a space
         r"www\.[!#-;=?-~]+",
-        r"\]\([^()\s]*\)",  # the target of a Markdown link
+        rf"\]\([^(){_S}]*\)",  # the target of a Markdown link
         r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",  # 64: RFC 5321 §4.5.3.1.1
-        r"</?[A-Za-z][\w:-]*(?:\s+[\w:@.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+))*\s*/?>",  # "a<b and c>d" is none
+        rf"</?[A-Za-z][{_W}:-]*(?:[{_S}]+[{_W}:@.-]+[{_S}]*=[{_S}]*{_VALUE})*[{_S}]*/?>",  # "a<b and c>d" is none
         r"<[!?][^<>]*>",
         r"\$\$[^$]*\$\$",
-        r"\$[^\s$](?:[^$\n]*[^\s$])?\$(?:[^0-9]|$)",  # as in Pandoc, no space inside and no digit behind: prices stay
+        # as in Pandoc, no space inside and no digit behind: prices stay
+        rf"\$[^{_S}$](?:[^$\n]*[^{_S}$])?\$(?:[^0-9]|$)",
         r"\\\[[^\\]*(?:\\[^\[\]][^\\]*)*\\\]",
         r"\\\([^\\]*(?:\\[^()][^\\]*)*\\\)",
         r"\\[A-Za-z]+\*?(?:\{[^{}\n]*\})*",
@@ -42,11 +46,14 @@ but on 16 to 100 % of word pairs and 3 to 100 % of single words (lowest: Swahili
 (cld3 #31)."""
 
 _COMPILED = re.compile(PATTERN)
+_SIGN = r"[`~;<@$\\{⟦]|://|www\.|\]\("
+"""One of these stands in all that PATTERN finds, and in 8 % of 999 real responses: the others are prose as they are."""
 
 
 def prose(texts: pl.Series) -> pl.Series:
     """The prose of each text, the rest replaced by a space each; null stays null."""
-    return texts.str.replace_all(PATTERN, " ")
+    places = texts.str.contains(_SIGN).arg_true()
+    return texts.clone().scatter(places, texts.gather(places).str.replace_all(PATTERN, " "))
 
 
 def prose_of(text: str) -> str:

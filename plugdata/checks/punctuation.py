@@ -4,8 +4,10 @@ Takes two whole texts, and gives 0 to 1, or null where there is nothing to judge
 marks of all scripts are known alike.
 """
 
+import math
 import re
-import unicodedata
+
+import polars as pl
 
 _QUOTE = '"“”„‟«»「」『』《》〈〉＂〝〞〟'
 _MARKS = re.compile(f"[{re.escape(_QUOTE)}()（）\\[\\]［］{{}}｛｝【】]")
@@ -14,7 +16,7 @@ _BRACKETS = (("(（", ")）"), ("[［【", "]］】"), ("{｛", "}｝"))
 _END = ".!?…。．！？｡;։؟۔।॥။။៕។፡።፧༎།๚๛"
 """Ends of sentences of all scripts (Unicode's Sentence_Terminal, in living use); `;` ends Greek questions."""
 _CLOSING = "\"'”’“»«」』》〉)）]］】*_~` \t\r\n\u200b\u200e\u200f\ufe0f"
-_UNMARKED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+_UNMARKED = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
 """Letters of Thai, Lao, Burmese and Khmer, in which a sentence may end in nothing."""
 
 
@@ -33,6 +35,11 @@ def quotes(source: str, target: str) -> float | None:
     return max(0.0, 1 - n_alone / len(marks))
 
 
+_marks, _others = (pl.col(name).str.extract_all(_MARKS.pattern).list.join("") for name in ("target", "source"))
+QUOTES = pl.when(_marks != "").then(pl.when(_marks == _others).then(1.0).otherwise(math.nan))
+"""`quotes` of columns, as far as Polars can tell: most texts have no marks, or those of their source; NaN = ask."""
+
+
 def _alone(marks: list[str]) -> list[int]:
     """How many marks lack their other half: quotation marks, then each kind of bracket."""
     counts = {mark: marks.count(mark) for mark in set(marks)}
@@ -40,16 +47,14 @@ def _alone(marks: list[str]) -> list[int]:
     return [sum(counts.get(mark, 0) for mark in _QUOTE) % 2, *kinds]
 
 
-def ends(source: str, target: str) -> float | None:
-    """1.0 where a target ends a sentence as its source does, 0.0 where it breaks off.
-
-    Null where the source ends in no sentence, where the target is empty, and where its script needs no mark.
-    """
-    source, target = source[-_TAIL:].rstrip(_CLOSING), target[-_TAIL:].rstrip(_CLOSING)
-    if not source or source[-1] not in _END or not target or _UNMARKED.search(target):
-        return None
-    return float(target[-1] in _END or unicodedata.category(target[-1]) in ("So", "Sk"))
-
-
 _TAIL = 40
 """Characters looked at: closing marks and spaces are fewer."""
+
+_ours, _theirs = (pl.col(name).str.tail(_TAIL).str.strip_chars_end(_CLOSING) for name in ("source", "target"))
+ENDS = pl.when(_ours.str.contains(f"[{_END}]$") & (_theirs != "") & ~_theirs.str.contains(_UNMARKED)).then(
+    _theirs.str.contains(rf"[{_END}\p{{So}}\p{{Sk}}]$").cast(pl.Float64)  # So, Sk: emoji, and what stands beside them
+)
+"""1.0 where a target ends a sentence as its source does, 0.0 where it breaks off.
+
+Null where the source ends in no sentence, where the target is empty, and where its script needs no mark.
+"""

@@ -16,9 +16,6 @@ from plugdata.languages import Language
 def share(prose: pl.Series, language: Language) -> pl.Series:
     """The share of letters in the language's scripts by weight, 0 to 1; null below MIN_LETTERS letters.
 
-    A letter of a language weighs the English characters that one of its characters stands for (by twice the floor of
-    its `ratio`, see languages.toml), at least one.
-
     A short text abstains because "Python", "NASA" or "Harry Potter" is a right answer in any script.
     """
     scripts = "".join(rf"\p{{{name}}}" for name in language.scripts)
@@ -26,6 +23,14 @@ def share(prose: pl.Series, language: Language) -> pl.Series:
     rest = prose.str.replace_all(rf"[\p{{L}}&&[{scripts}]]+", "")
     ours = prose.str.len_chars() - rest.str.len_chars()
     letters = ours + rest.str.count_matches(r"[\p{L}--\p{Common}]")
-    weight = max(1.0, 1 / (2 * language.ratio[0]))
-    by_weight = ours * weight / (letters - ours + ours * weight)
+    heavy = weight(language)
+    by_weight = ours * heavy / (letters - ours + ours * heavy)
     return pl.select(pl.when(letters >= MIN_LETTERS).then(by_weight)).to_series()
+
+
+def weight(language: Language) -> float:
+    """What a letter of the language weighs: the English characters that one of its characters stands for, at least 1.
+
+    By twice the floor of its `ratio`, see languages.toml.
+    """
+    return max(1.0, 1 / (2 * language.ratio[0]))

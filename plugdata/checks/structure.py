@@ -1,13 +1,17 @@
 """Whether a translation keeps the build of its source: lists, tables, headings, fences, paragraphs, lines of verse.
 
-Each check takes two whole texts, and gives 0 to 1 (1 = built alike), or null where neither has anything of the kind.
+Each check compares whole texts, and gives 0 to 1 (1 = built alike), or null where neither has anything of the kind.
 What can be counted by kind is compared as multisets, by their Dice coefficient: what both have, twice, of all that the
-two have. Knows no language and no row.
+two have. Lists and paragraphs, which every other text has, are counted over columns; of the rare kinds two texts are
+asked. Knows no language and no row.
 """
 
+import math
 import re
 from collections import Counter
 from typing import Any
+
+import polars as pl
 
 MIN_LINES = 4
 """Lines of the shortest verse: a quatrain. Three short lines are as often an address or a signature."""
@@ -16,18 +20,47 @@ MAX_LINE_CHARS = 60
 them 9; at 80 the tenth comes in, and prose with it."""
 
 # a line's beginning is a newline in front, which `re` finds at once: ^ is tried at every character
-_ITEM = re.compile(r"\n[ \t]*(?:([-*+•●▪◦‣·・–])[ \t]+\S|\(?\d{1,3}[.)．、）](?!\d))")
+_BULLET = r"\n[ \t]*[-*+•●▪◦‣·・–][ \t]+[^\s\x1c-\x1f]"  # what Python calls a space and Polars does not
+_FIGURE = r"\n[ \t]*\(?\d{1,3}[.)．、）]"
+_ITEM = re.compile(rf"{_BULLET}|{_FIGURE}(?!\d)")
 _HEADING = re.compile(r"\n {0,3}(#{1,6})[ \t]")
 _FENCE = re.compile(r"\n[ \t]*(?:```|~~~)")
 _ROW = re.compile(r"\n[ \t]*(\|[^\n]*)")
-_BLANK = re.compile(r"\n[ \t]*\n\s*")
+_BLANK = r"\n[ \t]*\n[\s\x1c-\x1f]*"
+_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+
+_BOTH = ("source", "target")
+_either_has_lines = pl.any_horizontal(pl.col(name).str.contains("\n", literal=True) for name in _BOTH)
+_lined = {name: "\n" + pl.col(name) for name in _BOTH}
+_items = [
+    [text.str.count_matches(_BULLET), text.str.count_matches(_FIGURE) - text.str.count_matches(_FIGURE + r"\d")]
+    for text in _lined.values()
+]
+_in_both = pl.sum_horizontal(pl.min_horizontal(kind) for kind in zip(*_items, strict=True))
+_in_all = pl.sum_horizontal(*_items[0], *_items[1])
+LISTS = pl.when(_either_has_lines & (_in_all > 0)).then(2 * _in_both / _in_all)
+"""How many list items both have, bullets and numbered ones apart."""
+
+_n_paragraphs = [1 + pl.col(name).str.strip_chars(_SPACE).str.count_matches(_BLANK) for name in _BOTH]
+PARAGRAPHS = pl.when(pl.sum_horizontal(_n_paragraphs) > 2).then(
+    pl.min_horizontal(_n_paragraphs) / pl.max_horizontal(_n_paragraphs)
+)
+"""Paragraphs, blank lines between them: the smaller number of the larger. Null where each side is one."""
 
 
-def lists(source: str, target: str) -> float | None:
-    """How many list items both have, bullets and numbered ones apart."""
-    if "\n" not in source and "\n" not in target:
-        return None
-    return _alike(*(Counter(bool(bullet) for bullet in _ITEM.findall("\n" + text)) for text in (source, target)))
+def _where(pattern: str) -> pl.Expr:
+    """NaN where either text has a match, else null."""
+    return pl.when(pl.any_horizontal(pl.col(name).str.contains(pattern) for name in _BOTH)).then(math.nan)
+
+
+TABLES, HEADINGS, FENCES = map(_where, (r"\|", "#", "```|~~~"))
+"""The checks of these names over columns, as far as Polars can tell; NaN = ask."""
+
+VERSE = pl.when(
+    (pl.col("source").str.count_matches("\n", literal=True) >= MIN_LINES - 1)
+    & ~_lined["source"].str.contains(rf"{_BULLET}|{_FIGURE}(?:\D|$)|{_ROW.pattern}|{_HEADING.pattern}|{_FENCE.pattern}")
+).then(math.nan)
+"""`verse` of columns, as far as Polars can tell; NaN = ask."""
 
 
 def tables(source: str, target: str) -> float | None:
@@ -49,14 +82,6 @@ def fences(source: str, target: str) -> float | None:
     if not any(mark in text for mark in ("```", "~~~") for text in (source, target)):
         return None
     return _alike(*(Counter(_FENCE.findall("\n" + text)) for text in (source, target)))
-
-
-def paragraphs(source: str, target: str) -> float | None:
-    """Paragraphs, blank lines between them: the smaller number of the larger. Null where each side is one."""
-    if "\n" not in source and "\n" not in target:
-        return None
-    ours, theirs = (1 + len(_BLANK.findall(text.strip())) for text in (source, target))
-    return min(ours, theirs) / max(ours, theirs) if ours + theirs > 2 else None
 
 
 def verse(source: str, target: str) -> float | None:

@@ -4,8 +4,8 @@ stdout is the answer, stderr the progress and the errors. A known error is one o
 what next) and its class's exit code; a traceback only with PLUGDATA_DEBUG=1. Everything heavy is imported inside
 the command that needs it, so that `--help` answers at once.
 
-Commands stand by what they are for: making.py, looking.py, ledger.py. What they share is how a recipe is asked for
-(options.py) and how the answer is shown (showing.py).
+Commands stand by what they are for: making.py, looking.py, publishing.py, ledger.py. What they share is how a recipe
+is asked for (options.py) and how the answer is shown (showing.py).
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 import click
 
 from plugdata import __version__
-from plugdata.cli import looking, making
+from plugdata.cli import looking, making, publishing
 from plugdata.cli.ledger import ledger
 from plugdata.errors import PlugdataError
 
@@ -23,9 +23,11 @@ COMMANDS = (
     *(
         making.retry,
         making.merge,
-        making.push,
+        publishing.push,
         looking.status,
+        looking.stats,
         looking.sample,
+        looking.report,
         ledger,
         looking.languages,
         looking.schema,

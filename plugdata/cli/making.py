@@ -198,7 +198,32 @@ def _stage_command(name: str, summary: str) -> click.Command:
 
 
 filter = _stage_command("filter", "Measure the pairs of CORPUS and apply the thresholds. No call is sent.")
-dedup = _stage_command("dedup", "Take duplicates out of CORPUS, in every language alike. No call is sent.")
+
+
+@click.command(short_help="Take duplicates out of CORPUS. No call is sent.")
+@corpus_argument
+@click.option("--per-language", is_flag=True, help="Decide in each language by itself: more rows, not parallel ones.")
+@click.option(
+    "--against", multiple=True, metavar="PATH|HUB_ID", help="No row may repeat one of these; may be repeated."
+)
+@set_option
+@quiet_option
+def dedup(
+    corpus: Path, per_language: bool, against: tuple[str, ...], assignments: tuple[str, ...], quiet: bool
+) -> None:
+    """Take duplicates out of CORPUS, in every language alike, and what other data sets have. No call is sent.
+
+    \b
+    plugdata dedup corpora/alpaca --set dedup.near=0.7
+    plugdata dedup corpora/alpaca --against corpora/dolly --against me/plug-ko
+    """
+    from plugdata import pipeline
+
+    flags = [*(["dedup.per_language=true"] if per_language else [])]
+    flags += [f"dedup.against={json.dumps(against)}"] if against else []
+    asked = recipe_of(corpus, (*flags, *assignments))
+    with funnel_of(corpus), watching(quiet) as watch:
+        pipeline.run(asked, first="pair", until="dedup", watch=watch)
 
 
 @click.command(short_help="Ask again for rows that came to nothing.")
@@ -253,26 +278,3 @@ def merge(parts: tuple[Path, ...], target: Path, assignments: tuple[str, ...], q
 
     with funnel_of(target), watching(quiet) as watch:
         pipeline.merge(parts, target, assignments=assignments, watch=watch)
-
-
-@click.command(short_help="Publish on the Hub, load back, compare.")
-@corpus_argument
-@click.option("--repo", metavar="ORG/NAME", help="Where to. Default: `publish.repo` of the recipe.")
-@click.option("--public", is_flag=True, help="Create the repo public. Default: private.")
-@click.option("--create-pr", is_flag=True, help="Open a pull request instead of committing to main.")
-@set_option
-@quiet_option
-def push(
-    corpus: Path, repo: str | None, public: bool, create_pr: bool, assignments: tuple[str, ...], quiet: bool
-) -> None:
-    """Build dist/ of CORPUS, check it, upload it in one commit, load it back and compare.
-
-    \b
-    plugdata push corpora/plug --repo me/plug-ko
-    """
-    from plugdata import pipeline
-
-    asked = recipe_of(corpus, (*assignments, *([f"publish.repo={repo}"] if repo else [])))
-    with watching(quiet) as watch:
-        pushed = pipeline.push(asked, public=public, create_pr=create_pr, watch=watch)
-    click.echo(pushed.url)

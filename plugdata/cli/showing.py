@@ -2,12 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
+    from plugdata.calls.ledger.archive import Summary
+    from plugdata.corpus import Corpus
     from plugdata.pipeline import Watch
     from plugdata.recipe import Recipe
 
@@ -34,6 +38,33 @@ def console() -> Any:
     return Console(highlight=False, width=int(os.environ.get("COLUMNS") or 160))  # no terminal: nothing to fit into
 
 
+def drawn(shown: Any) -> str:
+    """What the console would print, as text."""
+    out = console()
+    with out.capture() as captured:
+        out.print(shown)
+    return str(captured.get())
+
+
+def paged(pieces: Iterable[str], plain: bool = False) -> None:
+    """Print each piece as soon as it is there; on a terminal through the pager (PAGER), unless `plain`."""
+    if plain or not sys.stdout.isatty():
+        for piece in pieces:
+            click.echo(piece, nl=False)
+        return
+    os.environ.setdefault("LESS", "-FRX")  # as git has it: colours, and no pager for what fits on the screen
+    click.echo_via_pager(pieces)
+
+
+def ledger_of(corpus: "Corpus", recipe: "Recipe") -> "Summary | None":
+    """What the ledger of a corpus holds, its own or a shared one; None where no model was asked."""
+    from plugdata.calls.ledger import archive
+    from plugdata.stages.models import ledger_path
+
+    path = ledger_path(corpus, recipe)
+    return archive.summary(path) if path.is_file() else None
+
+
 @contextmanager
 def funnel_of(corpus: Path, whole: "Recipe | None" = None) -> Iterator[None]:
     """The funnel of the corpus once the work is done, of a partial run too; with the recipe of the `whole` of which
@@ -50,7 +81,7 @@ def funnel_of(corpus: Path, whole: "Recipe | None" = None) -> Iterator[None]:
 
 def _print(path: Path, whole: "Recipe | None") -> None:
     from plugdata.corpus import Corpus
-    from plugdata.review import plan, screen, stats
+    from plugdata.review import chosen, plan, screen, stats
 
     corpus, out = Corpus(path), console()
     state = stats.state(corpus)
@@ -61,6 +92,6 @@ def _print(path: Path, whole: "Recipe | None") -> None:
     from plugdata import planning
 
     for lang in funnel.kept:
-        out.print(screen.sample(stats.sample(corpus, lang, PAIRS, status="kept").iter_rows(named=True)))
+        out.print(screen.sample(chosen.sample(corpus, lang, PAIRS, status="kept").iter_rows(named=True)))
     if (found := planning.outlook(whole, corpus)) is not None:
         out.print(plan.outlook(found))

@@ -14,14 +14,15 @@ synced and renamed, so a reader never sees half of one. A stage holds one Parque
 rename replaces it whole, where a folder of parts could be seen half old, half new.
 
 The parts: directory (what lies where, the lock, rows written and counted), manifest (what stands in it), files
-(written whole or not at all), sorting (of any number of rows, on disk), log (what a run tells). Knows nothing of what
-the stages do.
+(written whole or not at all), sorting (of any number of rows, on disk), parts (row-wise work on all cores), log (what
+a run tells). Knows nothing of what the stages do.
 """
 
 from plugdata.corpus.directory import BATCH, Corpus, Written
 from plugdata.corpus.files import replacing
 from plugdata.corpus.log import logged
 from plugdata.corpus.manifest import Counts, Manifest, Progress, SourceRecord, StageRecord, stage_key
+from plugdata.corpus.parts import Workers
 
 __all__ = [
     "BATCH",
@@ -31,6 +32,7 @@ __all__ = [
     "Progress",
     "SourceRecord",
     "StageRecord",
+    "Workers",
     "Written",
     "logged",
     "replacing",

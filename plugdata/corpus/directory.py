@@ -6,7 +6,7 @@ Knows nothing of what the stages do.
 import fcntl
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,13 +147,15 @@ class Corpus:
         except (FileNotFoundError, CorpusError):
             return None
 
-    def batches(self, stage: str, lang: str | None = None) -> Iterator[pl.DataFrame]:
-        """The rows of a finished stage, `BATCH` at a time."""
+    def batches(
+        self, stage: str, lang: str | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """The rows of a finished stage, `BATCH` at a time; of all columns or of some."""
         import pyarrow.parquet as pq
 
         path = self.part(stage, lang)
         with reading(path), pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH):
+            for batch in file.iter_batches(BATCH, columns=columns and list(columns)):
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)
                 yield frame

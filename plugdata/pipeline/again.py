@@ -16,7 +16,7 @@ from plugdata import stages
 from plugdata.corpus import Corpus, stage_key
 from plugdata.errors import InputError
 from plugdata.recipe import Again, Model, Recipe
-from plugdata.review import stats
+from plugdata.review import chosen
 from plugdata.rows import Reason, Status
 
 FILE = "again-{n}.txt"
@@ -87,7 +87,7 @@ def reached(corpus: Corpus) -> str:
     """The last stage that any language of a corpus has finished."""
     manifest = corpus.manifest()
     done = {key.partition("/")[0] for key in manifest.stages} if manifest else set()
-    return next((stage for stage in reversed(stats.BY_LANGUAGE) if stage in done), "translate")
+    return next((stage for stage in reversed(chosen.BY_LANGUAGE) if stage in done), "translate")
 
 
 def together(corpus: Corpus, parts: Sequence[Recipe]) -> tuple[Again, ...]:
@@ -118,12 +118,12 @@ def _taken_out(corpus: Corpus, lang: str) -> pl.DataFrame:
     """id, stage, status, reason, model of the rows of a language that were asked for and then taken out."""
     columns = {name: pl.String() for name in ("id", "stage", "status", "reason", "model")}
     manifest = corpus.manifest()
-    stage = manifest and next((s for s in reversed(stats.BY_LANGUAGE) if stage_key(s, lang) in manifest.stages), None)
+    stage = manifest and next((s for s in reversed(chosen.BY_LANGUAGE) if stage_key(s, lang) in manifest.stages), None)
     if not stage:
         return pl.DataFrame(schema=columns)
     return (
         pl.scan_parquet(corpus.part(stage, lang))
-        .filter(pl.col("stage").is_in(stats.BY_LANGUAGE) & (pl.col("status") != Status.KEPT))
+        .filter(pl.col("stage").is_in(chosen.BY_LANGUAGE) & (pl.col("status") != Status.KEPT))
         .select(*columns)
         .collect(engine="streaming")
     )

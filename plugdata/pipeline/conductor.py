@@ -18,7 +18,7 @@ from plugdata.calls.caller import Tally
 from plugdata.calls.dispatch import Job, dispatch, dispatch_batches
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Member
-from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, logged, stage_key
+from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, Workers, logged, stage_key
 from plugdata.errors import InputError, PartialError
 from plugdata.recipe import Recipe
 from plugdata.rows import Status, kept, tagged_hash
@@ -94,8 +94,11 @@ class Conductor:
         licenses.declared(self.recipe.publish.license, found)
 
     def check_access(self) -> None:
-        """See that there are models, keys and prices before work is done; not where nothing may be left to ask."""
+        """See that there are models, keys and prices before work is done; not where nothing may be left to ask.
+
+        And that what the filters need is there: rows would wait for it that are paid for."""
         recipe = self.recipe
+        stages.check_filters(recipe)
         if any(key.startswith("translate/") for key in self.manifest.stages):
             return
         estimates = (recipe.quality.back_translation, recipe.quality.judge)
@@ -136,7 +139,8 @@ class Conductor:
             case "pair":
                 steps = stages.pairs(corpus, recipe)
             case "measure":
-                steps = stages.measure(corpus, recipe, self.watch.say)
+                with Workers() as workers:
+                    return self._renew(stages.measure(corpus, recipe, self.watch.say, workers.map))
             case "filter":
                 steps = stages.filtered(corpus, recipe)
             case "dedup":
@@ -145,15 +149,11 @@ class Conductor:
                 return self._estimate()
             case _:
                 return self._publish()
-        for step in steps:
-            if not self._is_fresh(step):
-                self._write(step)
+        self._renew(steps)
 
     def _translate(self) -> None:
         recipe, say = self.recipe, self.watch.say
-        for step in stages.given(self.corpus, recipe, say):
-            if not self._is_fresh(step):
-                self._write(step)
+        self._renew(stages.given(self.corpus, recipe, say))
         if not recipe.asked:
             return
         translation = stages.Translation(self.corpus, recipe, say)
@@ -256,6 +256,12 @@ class Conductor:
         if record is None or self.corpus.n_rows(step.stage, step.lang) != record.counts.rows:
             return False
         return record.digest == self._digest(step) and not (retry_failed and record.counts.taken(Status.FAILED))
+
+    def _renew(self, steps: Iterable[Step]) -> None:
+        """Write those that are stale."""
+        for step in steps:
+            if not self._is_fresh(step):
+                self._write(step)
 
     def _write(self, step: Step, *, n_failed: Callable[[], int] = lambda: 0) -> None:
         """Write a stage's rows, then note it. What was made from its old rows is forgotten before they are replaced.

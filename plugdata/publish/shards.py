@@ -152,25 +152,15 @@ def _batches(path: Path, lang: str, common: pl.Series | None) -> Iterator[pl.Dat
 
 
 def _table(frame: pl.DataFrame, layout: pair.LayoutName) -> "pa.Table":
-    """The published columns of some rows in one layout."""
-    import pyarrow as pa
-
+    """The published columns of some rows of one language in one layout."""
+    (pivot, lang), *_ = frame.select("pivot_lang", "lang").iter_rows()
     flat = frame.with_columns(
         layout=pl.lit(layout),
         template=pl.lit(pair.LAYOUTS[layout].template),
+        messages=pair.turns(layout, pivot, lang),
         **{published: pl.col(name) for published, name in _PUBLISHED_AS.items()},
     )
-    turns = [
-        pair.messages(instruction, pair.Parts(pivot_instruction, pivot_response, response), layout, pivot, lang)
-        for lang, pivot, pivot_instruction, pivot_response, instruction, response in flat.select(
-            "lang", "pivot_lang", "pivot_instruction", "pivot_response", "instruction", "response"
-        ).iter_rows()
-    ]
-    columns = flat.select(name for name in COLUMNS if name != "messages").to_arrow()
-    schema = features().arrow_schema
-    return pa.table(
-        {name: pa.array(turns, schema.field(name).type) if name == "messages" else columns[name] for name in COLUMNS}
-    ).cast(schema)
+    return flat.select(*COLUMNS).to_arrow().cast(features().arrow_schema)
 
 
 @functools.cache

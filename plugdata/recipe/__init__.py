@@ -1,12 +1,12 @@
 """A recipe: what a user may ask for (models), and how it is read, overridden and written (file)."""
 
 from plugdata.recipe.base import did_you_mean
-from plugdata.recipe.curation import Dedup, Filter, Ratio
+from plugdata.recipe.curation import Dedup, Filter, Pii, Ratio, UserFilter
 from plugdata.recipe.endpoints import Limits, Model, Price, is_loopback
 from plugdata.recipe.file import dump, load, packaged, public, resolve
 from plugdata.recipe.flags import for_pairs, for_translation, model, with_model
 from plugdata.recipe.models import Publish, Recipe, Source, Split
-from plugdata.recipe.translation import Again, Existing, Route, Screen, Translate
+from plugdata.recipe.translation import Again, Existing, Route, Screen, Translate, is_hub_id
 
 __all__ = [
     "Again",
@@ -15,6 +15,7 @@ __all__ = [
     "Filter",
     "Limits",
     "Model",
+    "Pii",
     "Price",
     "Publish",
     "Ratio",
@@ -24,10 +25,12 @@ __all__ = [
     "Source",
     "Split",
     "Translate",
+    "UserFilter",
     "did_you_mean",
     "dump",
     "for_pairs",
     "for_translation",
+    "is_hub_id",
     "is_loopback",
     "load",
     "model",

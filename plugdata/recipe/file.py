@@ -17,9 +17,10 @@ from pydantic_core import ErrorDetails
 
 from plugdata.errors import RecipeError
 from plugdata.recipe.base import did_you_mean
+from plugdata.recipe.curation import LID_MODELS
 from plugdata.recipe.endpoints import is_loopback
 from plugdata.recipe.models import Recipe
-from plugdata.recipe.translation import Again
+from plugdata.recipe.translation import Again, is_hub_id
 
 
 def load(path: Path, assignments: Sequence[str] = ()) -> Recipe:
@@ -76,10 +77,14 @@ def dump(recipe: Recipe) -> str:
 
 
 _FILES = re.compile(
-    r"(?:sources|translations)\.\d+\.path|filter\.lid\.model|ledger|translate\.(?:glossary|again\.\d+\.rows)"
+    r"(?:sources|translations)\.\d+\.path|ledger|translate\.(?:glossary|again\.\d+\.rows)"
+    r"|screen\.(?:decontaminate|against)\.\d+|dedup\.against\.\d+|filter\.(?:lid\.model|length\.tokenizer|user\.\d+\.python)"
     r"|(?:models\.\d+|translate\.again\.\d+\.model|quality\.\w+\.model)\.weights"
 )
-"""The keys that name a file."""
+"""The keys that name a file; some may name something else instead."""
+
+_NAMED = ("small", "medium", *LID_MODELS)
+"""Models known by name, where a file might stand."""
 
 
 class _Lined(dict[str, Any]):
@@ -235,7 +240,9 @@ def _with_files(value: Any, change: Callable[[str], str], at: str = "") -> Any:
         return {key: _with_files(item, change, f"{at}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list):
         return [_with_files(item, change, f"{at}.{n}") for n, item in enumerate(value)]
-    is_file = isinstance(value, str | Path) and _FILES.fullmatch(at) and value not in ("small", "medium")
+    is_file = isinstance(value, str | Path) and _FILES.fullmatch(at) and value not in _NAMED
+    if is_file and at.startswith(("screen.", "dedup.", "filter.length.")) and is_hub_id(str(value)):
+        return value
     return change(str(value)) if is_file else value
 
 

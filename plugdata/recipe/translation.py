@@ -1,5 +1,6 @@
 """The blocks of a recipe that say what is translated, and how."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -48,9 +49,31 @@ class Route(Settings):
         return {name.replace("_", "-"): policy for name, policy in self.model_dump(exclude={"by"}).items()}
 
 
+def is_hub_id(name: str) -> bool:
+    """Whether an evaluation set lies on the Hub: "org/name" does, "mine.jsonl", "sets/mine.csv", "./sets/mine" do not.
+
+    By its form alone, so that a recipe means the same wherever it is read."""
+    return bool(_HUB_ID.fullmatch(name)) and not _DATA_FILE.search(name)
+
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_DATA_FILE = re.compile(r"\.(?:jsonl?|ndjson|csv|parquet)(?:\.gz|\.zst)?$", re.IGNORECASE)
+
+
 class Screen(Settings):
     duplicates: Literal["exact", "near", "off"] = Field("exact", description="taken out before a call is paid")
     near: Share = Field(0.8, description="Jaccard similarity from which `duplicates: near` takes a row out")
+    against: tuple[str, ...] = Field(
+        (), description="other data sets whose rows no row may repeat, as `dedup.against`; not with `duplicates: off`"
+    )
+    max_cluster: Share | None = Field(
+        0.01, description="share of the rows; more near-duplicates of one row (and more than 100) all stay"
+    )
+    decontaminate: tuple[str, ...] = Field(
+        (),
+        description="evaluation sets whose questions no row may hold, before and after translation: Hub ids"
+        " (org/name), files, or folders (written ./folder)",
+    )
     route: Route = Field(Route(), description="tasks that lose their sense in translation; `llm` for short")
 
 

@@ -4,7 +4,7 @@ from rich.console import Group
 from rich.text import Text
 
 from plugdata.corpus import Corpus
-from plugdata.review import screen, stats
+from plugdata.review import chosen, screen, stats
 
 
 def closing(corpus: Corpus) -> Group:
@@ -12,8 +12,8 @@ def closing(corpus: Corpus) -> Group:
     state = stats.state(corpus)
     funnel = state.funnel
     langs = list(funnel.until)
-    out = [row for lang in langs for row in stats.taken_out(corpus, lang).iter_rows(named=True)]
-    kept = [row for lang in langs for row in stats.sample(corpus, lang, 2, status="kept").iter_rows(named=True)]
+    out = [row for lang in langs for row in chosen.taken_out(corpus, lang).iter_rows(named=True)]
+    kept = [row for lang in langs for row in chosen.sample(corpus, lang, 2, status="kept").iter_rows(named=True)]
     return Group(
         Text("What became of every row", "bold"),
         screen.funnel(funnel),

@@ -1,6 +1,6 @@
 """A corpus on a terminal: rich renderables for the funnel, the progress and rows side by side.
 
-Text of rows is shown as it is, never read as markup, with control characters made visible.
+Text of rows is shown as it is, never read as markup, with what is hidden made visible (shown.py).
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,11 @@ from rich.text import Text
 
 from plugdata import languages
 from plugdata.calls import money
+from plugdata.calls.ledger.archive import Use, together
 from plugdata.corpus import Progress
-from plugdata.review.stats import Funnel, Mending
+from plugdata.review.measured import QUANTILES, Measurement
+from plugdata.review.shown import visible
+from plugdata.review.stats import Funnel, Mending, Numbers
 from plugdata.rows import Status
 from plugdata.translate.quality import Summary
 
@@ -76,6 +79,58 @@ def _mean(value: float | None) -> str:
 
 def _estimated(n: int, abstained: float | None) -> str:
     return f"{n:,} rows, {100 * (abstained or 0):.0f} % abstained"
+
+
+SHOWN_QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
+"""Those that fit beside a name and its bounds into 80 columns; all stand in --json."""
+
+
+def numbers(found: Mapping[str, Numbers]) -> Iterable[RenderableType]:
+    """For each language a table of its measurements, and a line of the languages that language ID named."""
+    for lang, one in found.items():
+        yield Text(f"{lang}: {one.kept:,} of {one.rows:,} rows kept, after {one.stage}", "bold")
+        if one.measurements:
+            yield _measurements(one.measurements)
+        for field, names in one.named.items():
+            yield Text(f"named, {field}: " + " · ".join(f"{name} {n:,}" for name, n in names.items()))
+        yield Text()
+
+
+def _measurements(found: Iterable[Measurement]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("measurement", overflow="fold")
+    for name in ("rows", "bounds", *(f"{100 * q:g} %" for q in SHOWN_QUANTILES)):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found:
+        values = [value for q, value in zip(QUANTILES, one.quantiles, strict=True) if q in SHOWN_QUANTILES]
+        table.add_row(one.column, f"{one.n:,}", interval(one.bounds), *map(number, values))
+    return table
+
+
+def interval(bounds: tuple[float | None, float | None]) -> str:
+    """Bounds in words: "≥ 0.5", "0.2–2.5", "" where there are none."""
+    low, high = bounds
+    if low is not None and high is not None:
+        return f"{number(low)}–{number(high)}"
+    return f"≥ {number(low)}" if low is not None else f"≤ {number(high)}" if high is not None else ""
+
+
+def number(value: float) -> str:
+    """A measurement to three digits; of a large one all that stand before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def models(uses: Iterable[Use]) -> list[Text]:
+    """A line for each model: calls, tokens, money."""
+    by_model: dict[str, list[Use]] = {}
+    for use in uses:
+        by_model.setdefault(use.model, []).append(use)
+    lines = []
+    for model, used in by_model.items():
+        sum = together(use.sum for use in used)
+        tokens = f"{sum.prompt_tokens:,} tokens in, {sum.completion_tokens:,} out"
+        lines.append(Text(f"{model}: {sum.n_calls:,} calls, {tokens}, {money.usd(sum.nano_usd)}"))
+    return lines
 
 
 def taken_out(rows: Iterable[Mapping[str, Any]]) -> Table:
@@ -139,5 +194,5 @@ def _share(part: int, whole: int) -> str:
 
 
 def _text(text: str | None, limit: int = EXCERPT) -> Text:
-    shown = "".join(c if c.isprintable() or c == "\n" else "�" for c in text or "")
+    shown = visible(text or "")
     return Text(shown if len(shown) <= limit else shown[: limit - 1] + "…")

@@ -1,18 +1,20 @@
-"""What a corpus holds, as data: the funnel, the yield, a sample of rows. Reads finished stages; writes nothing."""
+"""What a corpus holds, as data: the funnel, the yield, every measurement in numbers. Reads finished stages; writes
+nothing, and holds no text of a row."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from plugdata import pair
+from plugdata.calls.ledger import archive
 from plugdata.corpus import Corpus, Counts, Manifest, Progress, stage_key
-from plugdata.errors import FunnelError, InputError
-from plugdata.rows import CONTRACTS, DEDUP, QUALITY, SHARED, Status, tagged_hash
+from plugdata.errors import FunnelError
+from plugdata.recipe import Recipe
+from plugdata.review import chosen, measured
+from plugdata.review.chosen import BY_LANGUAGE
+from plugdata.review.measured import Measurement
+from plugdata.rows import CONTRACTS, DEDUP, QUALITY, SHARED
 from plugdata.translate.quality import Summary, summary
-
-BY_LANGUAGE = tuple(stage for stage in CONTRACTS if stage not in SHARED)
-
 
 ALL = "all"
 """The funnel's one column before a language has a stage of its own."""
@@ -67,6 +69,26 @@ class State(NamedTuple):
             "quality": [found._asdict() for found in self.quality],
             "repair": {lang: mending._asdict() for lang, mending in self.mending.items()},
         }
+
+
+class Numbers(NamedTuple):
+    """A language's rows of its last finished stage in numbers; `named`: languages that language ID named, by field."""
+
+    stage: str
+    rows: int
+    kept: int
+    taken_out: list[Line]
+    fitted: dict[str, float]
+    measurements: list[Measurement]
+    named: dict[str, dict[str, int]]
+    repair: Mending | None
+
+    def as_json(self) -> dict[str, Any]:
+        """What `plugdata stats --json` prints of a language."""
+        taken_out = [{**line._asdict(), "n": sum(line.n.values())} for line in self.taken_out]
+        measurements = {one.column: measured.as_json(one) for one in self.measurements}
+        repair = self.repair._asdict() if self.repair else None
+        return {**self._asdict(), "taken_out": taken_out, "measurements": measurements, "repair": repair}
 
 
 def state(corpus: Corpus) -> State:
@@ -138,41 +160,27 @@ def funnel(manifest: Manifest, langs: Sequence[str]) -> Funnel:
     return Funnel(n_rows, [Line(*key, n) for key, n in ordered], kept, until)
 
 
-def sample(
-    corpus: Corpus,
-    lang: str,
-    n: int,
-    *,
-    status: str | None = None,
-    reason: str | None = None,
-    seed: int = 0,
-) -> pl.DataFrame:
-    """`n` rows of a language from its last finished stage, in a seeded random order; rows.PAIR or more columns.
-
-    Raises InputError if the language has no finished stage.
-    """
-    found = _latest(corpus, lang)
-    if status:
-        found = found.filter(pl.col("status") == status)
-    if reason:
-        found = found.filter(pl.col("reasons").list.contains(reason))
-    by_chance = pl.col("id").map_elements(lambda id: tagged_hash([seed, id]), return_dtype=pl.String)
-    return found.sort(by_chance, "ordinal").head(n)
-
-
-def taken_out(corpus: Corpus, lang: str) -> pl.DataFrame:
-    """Every row of a language that is not kept, in source order; columns as `sample`."""
-    return _latest(corpus, lang).filter(pl.col("status") != Status.KEPT).sort("ordinal")
-
-
-def _latest(corpus: Corpus, lang: str) -> pl.DataFrame:
-    """The rows of a language's last finished stage, as pairs."""
+def numbers(corpus: Corpus, recipe: Recipe) -> dict[str, Numbers]:
+    """Every language that has a finished stage, in numbers. Raises FunnelError as `funnel` does."""
     manifest = corpus.manifest()
-    stage = next((s for s in reversed(BY_LANGUAGE) if manifest and stage_key(s, lang) in manifest.stages), None)
-    if manifest is None or stage is None:
-        raise InputError(f"{corpus.path} holds no translated {lang} yet", "`plugdata status` shows what it holds")
-    rows = corpus.rows(stage, lang)
-    if stage != "translate":
-        return rows
-    in_pivot = stage_key("translate", manifest.pivot) in manifest.stages  # it is not the sources' language
-    return pair.apply(rows, manifest.pivot, corpus.rows("translate", manifest.pivot) if in_pivot else None)
+    found = {}
+    for lang in languages_of(manifest) if manifest else []:
+        view = chosen.view(corpus, lang)
+        counted = funnel(view.manifest, [lang])
+        bounds = view.bounds(recipe)
+        found[lang] = Numbers(
+            view.stage,
+            counted.rows[lang],
+            counted.kept[lang],
+            counted.lines,
+            view.fitted(),
+            measured.measurements(view.scan(), bounds),
+            measured.named(view.scan()),
+            mending(corpus, lang),
+        )
+    return found
+
+
+def used(ledger: archive.Summary | None, recipe: Recipe) -> list[archive.Use]:
+    """What a ledger holds of this recipe's languages: it may be shared. "": calls that serve all of them."""
+    return [use for use in ledger.uses if use.lang in (*recipe.asked, "")] if ledger else []

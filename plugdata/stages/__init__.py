@@ -4,7 +4,7 @@ A Step says everything that its rows depend on (`inputs`, `settings`, `version`)
 so that whether it must run can be decided without running it. Order, freshness and writing are pipeline.py's.
 """
 
-from plugdata.stages.curation import deduplicated, filtered, measure, pairs
+from plugdata.stages.curation import check_filters, deduplicated, filtered, measure, pairs
 from plugdata.stages.models import ledger_path, pool, served_as, serving
 from plugdata.stages.publishing import publish
 from plugdata.stages.quality import Estimates
@@ -16,6 +16,7 @@ __all__ = [
     "Estimates",
     "Step",
     "Translation",
+    "check_filters",
     "chosen",
     "deduplicated",
     "filtered",

@@ -3,8 +3,9 @@
 `measure` and `filter` are two stages, so that a threshold moves without measuring again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,8 @@ from plugdata.corpus import Corpus, stage_key
 from plugdata.curate import dedup, filters
 from plugdata.errors import InputError
 from plugdata.recipe import Recipe
-from plugdata.stages.step import Say, Step, row_wise
+from plugdata.stages import contamination, elsewhere
+from plugdata.stages.step import Apply, Map, Say, Step, row_wise
 
 
 def pairs(corpus: Corpus, recipe: Recipe) -> list[Step]:
@@ -36,25 +38,44 @@ def pairs(corpus: Corpus, recipe: Recipe) -> list[Step]:
     return [step(lang) for lang in recipe.languages]
 
 
-def measure(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
+def measure(corpus: Corpus, recipe: Recipe, say: Say, map: Map = map) -> list[Step]:
     """What the filters look at, as columns. The language ID model is fetched when the first row needs it."""
-    path = recipe.filter.lid.model
-    identity = assets.LID176.sha256 if path is None else _sha256(Path(path))
-    model = cache(lambda: lid.load(assets.fetch(assets.LID176, path, say=say)))
+    named = recipe.filter.lid.model or "lid176"
+    asset = assets.LID_MODELS.get(named)
+    identity = asset.sha256 if asset else _sha256(Path(named))
+    fetched = cache(lambda: assets.fetch(asset, say=say) if asset else Path(named))
+    candidates = recipe.filter.lid.candidates
+    wanted = recipe.filter.length.tokenizer
+    find_pii = recipe.filter.pii.action != "off"
 
-    def measured(batch: pl.DataFrame) -> pl.DataFrame:
-        return filters.measure(batch, model())
+    def apply() -> Apply:
+        tokenizer = filters.tokens.fetch(wanted) if wanted else None
+        return partial(_measured, model=fetched(), candidates=candidates, tokenizer=tokenizer, find_pii=find_pii)
 
-    known = {lang: (languages.get(lang).lid, languages.get(lang).scripts, identity) for lang in recipe.languages}
+    more = (wanted and filters.tokens.identity(wanted), find_pii)
+
+    def known(lang: str) -> tuple[object, ...]:
+        about = [dataclasses.asdict(languages.get(code)) for code in (lang, recipe.pivot)]
+        told = [[of[field] for field in ("lid", "flores", "confused", "scripts", "ratio")] for of in about]
+        return told, identity, candidates, more
+
     return [
-        row_wise(corpus, "measure", "pair", lang, known[lang], filters.MEASURE_VERSION, rows.MEASURE, measured)
+        row_wise(corpus, "measure", "pair", lang, known(lang), filters.MEASURE_VERSION, rows.MEASURE, apply, map=map)
         for lang in recipe.languages
     ]
 
 
+def check_filters(recipe: Recipe) -> None:
+    """See that the recipe's own filters and its tokenizer can be used. Raises InputError."""
+    filters.user.identity(recipe.filter.user)
+    if recipe.filter.length.tokenizer:
+        filters.tokens.load(filters.tokens.fetch(recipe.filter.length.tokenizer))
+
+
 def filtered(corpus: Corpus, recipe: Recipe) -> list[Step]:
     """The recipe's thresholds applied to the measurements."""
-    settings = recipe.filter.model_dump(exclude={"lid": {"model"}})
+    settings = recipe.filter.model_dump(exclude={"lid": {"model", "candidates"}, "length": {"tokenizer"}, "user": True})
+    settings["user"] = filters.user.identity(recipe.filter.user)
     bands = {lang: languages.ratio_band(recipe.pivot, lang) for lang in recipe.languages}
 
     def step(lang: str) -> Step:
@@ -62,42 +83,68 @@ def filtered(corpus: Corpus, recipe: Recipe) -> list[Step]:
         def bounds() -> dict[str, float]:
             return filters.fit(corpus.scan("measure", lang), recipe.filter, recipe.pivot, lang)
 
-        def decided(batch: pl.DataFrame) -> pl.DataFrame:
-            return filters.decide(batch, recipe.filter, bounds())
+        def apply() -> Apply:
+            return partial(filters.decide, settings=recipe.filter, bounds=bounds())
 
         wanted = (settings, bands[lang])
         version = filters.DECIDE_VERSION
-        return row_wise(corpus, "filter", "measure", lang, wanted, version, rows.FILTER, decided, bounds)
+        return row_wise(corpus, "filter", "measure", lang, wanted, version, rows.FILTER, apply, bounds)
 
     return [step(lang) for lang in recipe.languages]
 
 
 def deduplicated(corpus: Corpus, recipe: Recipe) -> list[Step]:
-    """Duplicates decided once, over all languages, and taken out of each alike."""
+    """Duplicates decided once, over all languages, and taken out of each alike; before that, in each language, its
+    questions of evaluation sets."""
 
     @cache
-    def decided() -> dict[str, pl.DataFrame]:
-        before = {lang: corpus.rows("filter", lang) for lang in recipe.languages}
-        return dedup.dedup(before, recipe.dedup, corpus.spill)
+    def clean(lang: str) -> Apply:
+        return contamination.cleaner(recipe, lang, "dedup", corpus.batches("filter", lang))
+
+    def read(lang: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        return map(clean(lang), corpus.batches("filter", lang, columns and sorted({*columns, *rows.VERDICT})))
+
+    @cache
+    def decided() -> dict[str, dedup.Decided]:
+        before = {lang: partial(read, lang) for lang in recipe.languages}
+        against = partial(elsewhere.texts, recipe.dedup.against)
+        return dedup.decide(before, recipe.dedup, corpus.spill, against)
 
     def of(lang: str) -> Callable[[], Iterable[pl.DataFrame]]:
-        return lambda: [decided()[lang]]
+        return lambda: (dedup.apply(batch, decided()[lang]) for batch in read(lang))
+
+    def counts(lang: str) -> Callable[[], Mapping[str, float]]:
+        return lambda: decided()[lang].counts
 
     def inputs(lang: str) -> tuple[str, ...]:
         return tuple(stage_key("filter", code) for code in [lang, *(c for c in recipe.languages if c != lang)])
 
+    settings = {
+        **recipe.dedup.model_dump(exclude={"against"}),
+        "against": elsewhere.digests(recipe.dedup.against, corpus),
+        **contamination.settings(recipe),
+    }
     return [
         Step(
             "dedup",
             lang,
             inputs(lang),
-            recipe.dedup.model_dump(),
+            settings,
             dedup.VERSION,
             rows.DEDUP,
             of(lang),
+            counts(lang),
         )
         for lang in recipe.languages
     ]
+
+
+def _measured(
+    batch: pl.DataFrame, model: Path, candidates: tuple[str, ...], tokenizer: Path | None, find_pii: bool
+) -> pl.DataFrame:
+    """`filters.measure` with the models of files: what a worker is asked."""
+    counts = filters.tokens.load(tokenizer) if tokenizer else None
+    return filters.measure(batch, lid.load(model), counts, candidates=candidates, find_pii=find_pii)
 
 
 def _sha256(path: Path) -> str:

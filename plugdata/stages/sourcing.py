@@ -10,6 +10,7 @@ from plugdata.corpus import Corpus, SourceRecord, sorting
 from plugdata.curate import dedup
 from plugdata.errors import InputError
 from plugdata.recipe import Recipe
+from plugdata.stages import contamination, elsewhere
 from plugdata.stages.step import Step
 from plugdata.translate import route
 
@@ -56,8 +57,8 @@ def source(corpus: Corpus, recipe: Recipe, records: tuple[SourceRecord, ...]) ->
 
 
 def screen(corpus: Corpus, recipe: Recipe) -> list[Step]:
-    """What is not worth a call taken out: source lint, tasks that lose their sense, duplicates; and at last what is
-    another shard's."""
+    """What is not worth a call taken out: source lint, tasks that lose their sense, questions of evaluation sets,
+    duplicates; and at last what is another shard's."""
     policies = {} if recipe.screen.route.by == "off" else recipe.screen.route.policies
 
     def linted() -> Iterator[pl.DataFrame]:
@@ -65,13 +66,18 @@ def screen(corpus: Corpus, recipe: Recipe) -> list[Step]:
             yield route.apply(sources.lint.apply(batch, recipe.translate.fields == "all"), policies, recipe.read_lang)
 
     def screened() -> Iterator[pl.DataFrame]:
-        found = dedup.source_duplicates(linted(), corpus.batches("source"), recipe.screen, corpus.spill)
-        for batch in linted():
+        clean = contamination.cleaner(recipe, recipe.read_lang, "screen", corpus.batches("source"))
+        against = elsewhere.texts(recipe.screen.against)
+        again = corpus.batches("source")
+        found = dedup.source_duplicates(map(clean, linted()), again, recipe.screen, corpus.spill, against)
+        for batch in map(clean, linted()):
             yield _of_shard(dedup.screen_duplicates(batch, found), recipe.shard)
 
     versions = [sources.lint.VERSION, dedup.VERSION, route.VERSION]
     settings = {
-        **recipe.screen.model_dump(),
+        **recipe.screen.model_dump(exclude={"decontaminate", "against"}),
+        "against": elsewhere.digests(recipe.screen.against, corpus),
+        **contamination.settings(recipe),
         "shard": recipe.shard,
         "lang": recipe.read_lang,
         "fields": recipe.translate.fields,

@@ -1,6 +1,6 @@
 """What a stage of a corpus is: its inputs, its settings, and the function that makes its rows."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,9 @@ import polars as pl
 from plugdata.corpus import Corpus, stage_key
 
 Say = Callable[[str], None]
+Apply = Callable[[pl.DataFrame], pl.DataFrame]
+Map = Callable[[Apply, Iterable[pl.DataFrame]], Iterable[pl.DataFrame]]
+"""The built-in `map`, or one that gives the same."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,16 @@ def row_wise(
     settings: Any,
     version: int,
     contract: Mapping[str, pl.DataType],
-    apply: Callable[[pl.DataFrame], pl.DataFrame],
+    apply: Callable[[], Apply],
     fitted: Callable[[], Mapping[str, float]] = dict,
+    map: Map = map,
 ) -> Step:
-    """A Step whose rows follow, batch by batch, from those of the stage before it in the same language."""
+    """A Step whose rows follow, batch by batch, from those of the stage before it in the same language.
 
-    def frames() -> Iterator[pl.DataFrame]:
-        return (apply(batch) for batch in corpus.batches(before, lang))
+    `apply` is asked for when its rows are made; `map` says where it is at work (`corpus.Workers`: it is pickled).
+    """
+
+    def frames() -> Iterable[pl.DataFrame]:
+        return map(apply(), corpus.batches(before, lang))
 
     return Step(stage, lang, (stage_key(before, lang),), settings, version, contract, frames, fitted)

@@ -25,8 +25,7 @@ from plugdata.translate.attempt import Outcome
 from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import PROTOCOLS, SEGMENTS
 from plugdata.translate.route.asking import PROMPT as ROUTE_PROMPT
-from plugdata.translate.task import translator
-from plugdata.wire import Task
+from plugdata.translate.task import Translator, translator
 
 
 class Translation:
@@ -44,7 +43,7 @@ class Translation:
         self._tasks = {lang: self._task(recipe, lang) for lang in recipe.asked}
         self._settings = _settings(recipe, self.pool)
 
-    def _task(self, recipe: Recipe, lang: str) -> list[Task[Outcome]]:
+    def _task(self, recipe: Recipe, lang: str) -> list[Translator]:
         """The task of a language, for each member of the pool."""
         return [
             translator(
@@ -72,7 +71,9 @@ class Translation:
 
         def outcomes(kept: pl.DataFrame) -> Iterator[tuple[Outcome, str | None, int]]:
             assert ledger is not None
-            for came_to, by in replays(kept.iter_rows(named=True), self._tasks[lang], self.pool, ledger):
+            tasks = self._tasks[lang]
+            reads = [task.read for task in tasks]
+            for came_to, by in replays(kept.iter_rows(named=True), tasks, self.pool, ledger, reads):
                 value = translation.missing(came_to.error) if isinstance(came_to, Missing) else came_to.value
                 yield value, by[-1] if by else None, len(by)
 

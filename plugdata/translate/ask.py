@@ -157,6 +157,10 @@ class Prompt:
     worked: tuple[Turn, ...]
 
     @cached_property
+    def _system(self) -> tuple[Message, ...]:
+        return (Message("system", self.system),) if self.system else ()
+
+    @cached_property
     def _worked(self) -> tuple[Message, ...]:
         return tuple(self.asking.as_messages(self.worked, ""))
 
@@ -171,9 +175,8 @@ class Prompt:
         goes_on = before is not None and (asking.protocol.together or before.texts.keys() == texts.keys())
         earlier = tuple(asking.as_messages([before], suffix)) if before and goes_on else ()
         worked = tuple(asking.as_messages(self.worked, suffix)) if suffix else self._worked
-        system = (Message("system", self.system),) if self.system else ()
         said = Message("user", self.opening + asking.protocol.render(texts, suffix))
-        messages = (*system, *worked, *earlier, said)
+        messages = (*self._system, *worked, *earlier, said)
         params = {**asking.params, **asking.protocol.params(tuple(texts))}
         return Request(messages, params, asking.protocol.system, STAGE, asking.target.code, tier)
 

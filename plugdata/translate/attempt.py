@@ -58,7 +58,9 @@ class Outcome:
                 return Status.QUARANTINED
 
 
-Steps = Generator[Request, Answer, Outcome]
+Steps = Generator[Request | None, Answer, Outcome]
+"""What is asked, and what comes of it. At None nothing is asked: an answer is read and comes to be judged next, which
+goes faster for many rows in turn; whoever has no others goes on at once (`next`)."""
 
 
 class _Lost(Exception):
@@ -103,7 +105,7 @@ class Attempt:
             for units in parts:
                 said = yield from self.fulfil(units, before)
                 translated |= zip(units, said, strict=True)
-                before = Turn.of(units, said)
+                before = Turn.of(units, said) if len(parts) > 1 else None
             if len(parts) > 1 and (faults := self.of_row(translated)):
                 translated |= yield from self.agreeing(parts, translated, faults)
         except _Lost as lost:
@@ -130,7 +132,7 @@ class Attempt:
 
     def agreeing(
         self, parts: Sequence[Sequence[Unit]], translated: Mapping[Unit, str], faults: Sequence[verify.Fault]
-    ) -> Generator[Request, Answer, dict[Unit, str]]:
+    ) -> Generator[Request | None, Answer, dict[Unit, str]]:
         """The translations of the texts that do not go with the others, asked for once more. Raises _Lost."""
         units = next((units for units in parts if any(unit.name == faults[0].segment for unit in units)), None)
         if units is None or self.repairs >= self.repair:
@@ -148,7 +150,7 @@ class Attempt:
         before: Turn | None,
         faults: Sequence[verify.Fault] = (),
         said: Mapping[str, str] | None = None,
-    ) -> Generator[Request, Answer, list[str]]:
+    ) -> Generator[Request | None, Answer, list[str]]:
         """The translations of some units, in order; `faults` of `said`, an earlier one, are named. Raises _Lost."""
         texts = {unit.name: unit.text for unit in units}
         first = self.prompt.first(texts, before, self.tier)
@@ -159,7 +161,11 @@ class Attempt:
             self.repairs += 1
         while True:
             answer = yield request
-            said, faults = self.judge(texts, answer)
+            said, faults = self.read(texts, answer)
+            if not faults:
+                self.asked.expect(said)
+                yield None
+                faults = verify.faults(self.asked, texts, said, mistaken=self.is_mistaken)
             if not faults:
                 return [said[unit.name] for unit in units]
             reason = faults[0].reason
@@ -181,7 +187,7 @@ class Attempt:
         answer: Answer,
         said: Mapping[str, str],
         faults: Sequence[verify.Fault],
-    ) -> Generator[Request, Answer, list[str]]:
+    ) -> Generator[Request | None, Answer, list[str]]:
         """The translations of some units that did not come in one answer, asked for in smaller parts: for want of room,
         or as a last resort after repairs, when texts that nothing is wrong with are kept. Raises _Lost."""
         reason = faults[0].reason
@@ -203,7 +209,7 @@ class Attempt:
 
     def in_parts(
         self, units: Sequence[Unit], smaller: Sequence[Sequence[Unit]], before: Turn | None, *, in_view: bool
-    ) -> Generator[Request, Answer, list[str]]:
+    ) -> Generator[Request | None, Answer, list[str]]:
         """The translations of some units, asked for in smaller parts, each with the one before it in view or without.
         Raises _Lost."""
         said: list[str] = []
@@ -225,8 +231,8 @@ class Attempt:
             raise _Lost(faults, found)
         return list(said)
 
-    def judge(self, texts: Mapping[str, str], answer: Answer) -> tuple[dict[str, str], list[verify.Fault]]:
-        """What an answer says, and why it is not believed."""
+    def read(self, texts: Mapping[str, str], answer: Answer) -> tuple[dict[str, str], list[verify.Fault]]:
+        """What an answer says, or why it says nothing."""
         if fault := verify.whole(answer, texts, proven=self.protocol.proves_its_end):
             return {}, [fault]
         said = self.protocol.parse(_text(answer, texts), tuple(texts), self.prompt.suffix(texts))
@@ -234,7 +240,7 @@ class Attempt:
             return {}, [verify.unparsed(self.asked, texts, answer.text, said)]
         if self.sent.spans:
             said = {name: mask.normalise(text) for name, text in said.items()}
-        return said, verify.faults(self.asked, texts, said, mistaken=self.is_mistaken)
+        return said, []
 
 
 def _text(answer: Answer, texts: Mapping[str, str]) -> str:

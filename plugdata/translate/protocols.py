@@ -54,7 +54,7 @@ def tag_suffix(texts: Mapping[str, str]) -> str:
 
     A pure function of the texts, as every part of a request is.
     """
-    taken = {match[1] or "" for text in texts.values() for match in _ANY_TAG.finditer(text)}
+    taken = {match[1] or "" for text in texts.values() if "<" in text for match in _ANY_TAG.finditer(text)}
     if "" not in taken:
         return ""
     seed = tagged_hash(tagged_hash(dict(texts)))

@@ -24,7 +24,7 @@ from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import SEGMENTS
 from plugdata.translate.record import Record, record
 from plugdata.translate.route.asking import PROMPT
-from plugdata.wire import Answer, Message, Request, Result, Task
+from plugdata.wire import Answer, Message, Request, Result
 
 ROUTE_STAGE = "route"
 """Of the questions which class a row is, whose answers serve all languages."""
@@ -40,7 +40,7 @@ def translator(
     model: Callable[[], lid.Model] | None = None,
     glossary: Glossary | None = None,
     again: Sequence[frozenset[str]] = (),
-) -> Task[Outcome]:
+) -> "Translator":
     """The task that translates a row's instruction, input and response from one language into another.
 
     `params` are the model's sampling parameters. `model` gives what identifies languages, when it is
@@ -50,46 +50,77 @@ def translator(
     """
     asking = Asking(source, target, settings, params, glossary or Glossary())
     asked = verify.Asked(source, target, model, asking.glossary, asking.example_texts)
-
-    held: dict[int, _Begun] = {}
-
-    def next_step(row: Mapping[str, Any], answers: Sequence[Answer]) -> Request | Result[Outcome]:
-        begun = held.pop(id(row), None)
-        try:
-            if begun is None or not begun.leads_to(row, answers):
-                steps = _steps(row, asking, asked, route or Route(), again)
-                begun = _Begun(row, steps, next(steps))
-            for answer in answers[len(begun.sent) :]:
-                begun.request = begun.steps.send(answer)
-                begun.sent.append(answer)
-        except StopIteration as end:
-            return Result(end.value)
-        held[id(row)] = begun
-        if len(held) > HELD:
-            del held[next(iter(held))]
-        return begun.request
-
-    return next_step
+    return Translator(lambda row: _steps(row, asking, asked, route or Route(), again))
 
 
 HELD = 256
 """Rows that are held at their last step: more than a replay takes together (calls/pool.py)."""
 
 
+class Translator:
+    """A task of translation, and the rows that were stepped through lately, held where their steps stand: whoever asks
+    for a row's next step with one answer more, as a replay does, is spared the steps before it."""
+
+    def __init__(self, steps: Callable[[Mapping[str, Any]], Steps]) -> None:
+        self._steps = steps
+        self._held: dict[int, _Begun] = {}
+
+    def __call__(self, row: Mapping[str, Any], answers: Sequence[Answer]) -> Request | Result[Outcome]:
+        """The row's next request, or its outcome."""
+        try:
+            begun = self._begun(row, answers)
+            request = begun.send(answers) or begun.go_on()
+        except StopIteration as end:
+            return Result(end.value)
+        self._hold(begun)
+        return request
+
+    def read(self, row: Mapping[str, Any], answers: Sequence[Answer]) -> None:
+        """Read the answers, and leave it to the row's next step to judge the last of them: several rows that are read
+        one after the other, and then judged, go faster."""
+        try:
+            begun = self._begun(row, answers)
+            begun.send(answers)
+        except StopIteration:
+            return  # to be stepped through again
+        self._hold(begun)
+
+    def _begun(self, row: Mapping[str, Any], answers: Sequence[Answer]) -> "_Begun":
+        begun = self._held.pop(id(row), None)
+        return begun if begun and begun.leads_to(row, answers) else _Begun(row, self._steps(row))
+
+    def _hold(self, begun: "_Begun") -> None:
+        self._held[id(begun.row)] = begun
+        if len(self._held) > HELD:
+            del self._held[next(iter(self._held))]
+
+
 @dataclass
 class _Begun:
-    """A row that was stepped through lately, where its steps stand: whoever asks for its next step with one answer
-    more, as a replay does, is spared the steps before it."""
+    """A row and its steps, the answers they were sent, and the request they wait at (None: they may go on)."""
 
     row: Mapping[str, Any]
     steps: Steps
-    request: Request
+    request: Request | None = None
     sent: list[Answer] = field(default_factory=list)
 
     def leads_to(self, row: Mapping[str, Any], answers: Sequence[Answer]) -> bool:
         """Whether these are the steps of a row after the first of some answers."""
-        same = all(sent is answer for sent, answer in zip(self.sent, answers, strict=False))
-        return self.row is row and len(self.sent) <= len(answers) and same
+        return self.row is row and self.sent == list(answers[: len(self.sent)])
+
+    def go_on(self) -> Request:
+        """The request the steps come to with what they were sent. Raises StopIteration at the end."""
+        while self.request is None:
+            self.request = next(self.steps)
+        return self.request
+
+    def send(self, answers: Sequence[Answer]) -> Request | None:
+        """The request the steps wait at once the last of some answers is read. Raises StopIteration at the end."""
+        for answer in answers[len(self.sent) :]:
+            self.go_on()
+            self.request = self.steps.send(answer)
+            self.sent.append(answer)
+        return self.request
 
 
 def _steps(
@@ -136,6 +167,10 @@ def _asking_once(steps: Steps, answered: dict[str, Answer]) -> Steps:
     try:
         request = next(steps)
         while True:
+            if request is None:
+                yield None
+                request = next(steps)
+                continue
             key = request.key(str(request.tier))
             if key not in answered:
                 answered[key] = yield request

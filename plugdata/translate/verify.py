@@ -11,6 +11,7 @@ Answers are judged as they came, with marks in place of protected spans: what is
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from plugdata.checks import answered, lid, mask, refusal, spoken
@@ -73,6 +74,15 @@ class Asked:
     model: Callable[[], lid.Model] | None
     glossary: Glossary
     examples: frozenset[str]
+
+    @cached_property
+    def identifier(self) -> spoken.Ahead | None:
+        return spoken.Ahead(self.model()) if self.model else None
+
+    def expect(self, said: Texts) -> None:
+        """Prepare for `faults` of a translation: the identifier is told what it will be asked."""
+        if self.identifier and all(said.values()):
+            self.identifier.expect(said[_longest(said)], self.target)
 
 
 def faults(asked: Asked, texts: Texts, said: Texts, *, mistaken: bool = False) -> list[Fault]:
@@ -162,11 +172,15 @@ OF_SEGMENT: tuple[tuple[Reason, Callable[[Asked, str, str], str | None]], ...] =
 
 def _of_language(asked: Asked, said: Texts) -> list[Fault]:
     """Whether the longest text is in another language; shorter ones may be too short to tell."""
-    if asked.model is None:
+    if asked.identifier is None:
         return []
-    name = max(said, key=lambda name: len(said[name]))
-    told = spoken.wrong_language(asked.model(), said[name], asked.target, asked.source)
+    name = _longest(said)
+    told = spoken.wrong_language(asked.identifier, said[name], asked.target, asked.source)
     return [Fault(Reason.LID, f"{name} is not in {asked.target.name}: {told}", name)] if told else []
+
+
+def _longest(said: Texts) -> str:
+    return max(said, key=lambda name: len(said[name]))
 
 
 def _no_mistake(texts: Texts, said: Texts) -> str | None:

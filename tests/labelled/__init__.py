@@ -58,3 +58,19 @@ def score(
         )
         for name in classes
     }
+
+
+class Piece(NamedTuple):
+    """A text of our own writing, and what it quotes of its source."""
+
+    text: str
+    quoted: tuple[str, ...]
+
+
+LID_LANGS = tuple(sorted(path.stem for path in Path(__file__).with_name("lid").glob("*.txt")))
+
+
+def pieces(lang: str) -> list[Piece]:
+    """Instructions and answers in a language: one a line, "⏎" for a new line, "‖" before what its source holds too."""
+    lines = Path(__file__).with_name("lid").joinpath(f"{lang}.txt").read_text(encoding="utf-8").splitlines()
+    return [Piece(text.replace("⏎", "\n"), tuple(quoted)) for text, *quoted in (line.split("‖") for line in lines)]

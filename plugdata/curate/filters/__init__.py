@@ -5,15 +5,17 @@ decide.FILTERS: it reads measured columns, the recipe's thresholds and the fitte
 holds and why. Both fields of a pair are judged alike, for a PLUG row trains on both; a measurement that abstained
 (null) takes nothing out.
 
-measure.py puts the columns together: language.py identifies, agreement.py compares a target with its pivot.
+measure.py puts the columns together: language.py identifies, agreement.py compares a target with its pivot, fresh.py
+looks for what is new in the target, tokens.py counts. user.py has the filters of a recipe's own.
 fit.py looks at all rows of a language; decide.py gives the verdicts. Frames hold the rows of one language.
 """
 
+from plugdata.curate.filters import tokens, user
 from plugdata.curate.filters.decide import decide
 from plugdata.curate.filters.fit import fit
 from plugdata.curate.filters.measure import measure
 
-MEASURE_VERSION = 3
-DECIDE_VERSION = 3
+MEASURE_VERSION = 4
+DECIDE_VERSION = 4
 
-__all__ = ["DECIDE_VERSION", "MEASURE_VERSION", "decide", "fit", "measure"]
+__all__ = ["DECIDE_VERSION", "MEASURE_VERSION", "decide", "fit", "measure", "tokens", "user"]

@@ -6,38 +6,59 @@ filters alike, of which most are only measured unless the recipe gives them a th
 Pure functions of a batch of one language: no I/O, nothing across rows, rows and their order as they came.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import polars as pl
 
 from plugdata import recipe, rows
+from plugdata.curate.filters import fresh, user
 from plugdata.curate.filters.check import WHOLE, Bounds, Check, of_fields
 from plugdata.curate.filters.language import by_lid, by_script
 from plugdata.rows import Reason, Status
 
 Decider = Callable[[recipe.Filter, Bounds], Check]
 
+_VISIBLE = r"[^\s\p{Z}\p{C}\u{115F}\u{1160}\u{2800}\u{3164}\u{FFA0}]"
+"""What is no space, no control or format character, and none of the letters that fonts leave blank."""
+
 
 def decide(batch: pl.DataFrame, settings: recipe.Filter, bounds: Bounds) -> pl.DataFrame:
     """Drop the kept rows that a filter finds fault with: status, stage, reason(s), detail (rows.FILTER).
 
     Needs: rows.MEASURE of one language; bounds: that language's (fit.fit). Rows: all, same order; those not kept are
-    left untouched. `reason` and `detail` are those of the first filter in the order of FILTERS, `reasons` all.
+    left untouched. `reason` and `detail` are those of the first filter in the order of FILTERS, `reasons` all; the
+    recipe's own filters come last. Personal data is replaced in the texts where the recipe masks it.
+    Raises InputError for a filter of the recipe's own that fails.
     """
-    checks = [of(settings, bounds) for of in FILTERS]
-    return rows.conform(rows.take_out(batch, "filter", Status.DROPPED, checks), rows.FILTER)
+    checks = [*(of(settings, bounds) for of in FILTERS), user.check(batch, settings.user)]
+    decided = rows.take_out(batch, "filter", Status.DROPPED, checks)
+    return rows.conform(fresh.masked(decided, settings.pii), rows.FILTER)
 
 
 def by_length(settings: recipe.Filter, bounds: Bounds) -> Check:
-    """A field that is too short or too long."""
-    low, high = settings.length.min_chars, settings.length.max_chars
+    """A field that is too short or too long, or in which nothing is to be seen."""
+    asked = settings.length
+    units = (
+        ("characters", "n_chars", asked.min_chars, asked.max_chars),
+        ("words", "n_words", asked.min_words, asked.max_words),
+        ("tokens", "n_tokens", asked.min_tokens, asked.max_tokens),
+    )
+
+    def outside(field: str) -> Iterator[tuple[pl.Expr, pl.Expr]]:
+        for unit, column, low, high in units:
+            n = pl.col(f"{column}_{field}")
+            yield n < pl.lit(low, pl.Int64), pl.format(f"{{}} < {low} {unit} in {field}", n)
+            yield n > pl.lit(high, pl.Int64), pl.format(f"{{}} > {high} {unit} in {field}", n)
+        unseen = ~pl.col(field).str.contains(_VISIBLE) & (asked.min_chars > 0)
+        yield unseen, pl.lit(f"nothing is to be seen in {field}")
+
+    def condition(field: str) -> pl.Expr:
+        return pl.any_horizontal(holds.fill_null(False) for holds, _ in outside(field))
 
     def detail(field: str) -> pl.Expr:
-        n_chars = pl.col(f"n_chars_{field}")
-        bound = pl.when(n_chars < low).then(pl.lit(f"< {low}")).otherwise(pl.lit(f"> {high}"))
-        return pl.format(f"{{}} {{}} characters in {field}", n_chars, bound)
+        return pl.coalesce(pl.when(holds).then(told) for holds, told in outside(field))
 
-    return of_fields(Reason.LENGTH, lambda field: ~pl.col(f"n_chars_{field}").is_between(low, high), detail)
+    return of_fields(Reason.LENGTH, condition, detail)
 
 
 def by_ratio(settings: recipe.Filter, bounds: Bounds) -> Check:
@@ -90,4 +111,11 @@ FILTERS: tuple[Decider, ...] = (
     by_ratio,
     *map(by_agreement, rows.AGREEMENTS),
     by_options,
+    fresh.by_repetition,
+    fresh.by_refusal,
+    fresh.by_copying,
+    fresh.by_symbols,
+    fresh.by_template,
+    fresh.by_equal,
+    fresh.by_pii,
 )

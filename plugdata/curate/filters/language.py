@@ -2,42 +2,90 @@
 
 import polars as pl
 
-from plugdata import recipe
+from plugdata import languages, recipe
 from plugdata.checks import lid, script
+from plugdata.checks.quoted import without_quoted
 from plugdata.curate.filters.check import WHOLE, Bounds, Check, of_fields
 from plugdata.languages import Language
-from plugdata.rows import FIELDS, Reason
+from plugdata.rows import FIELDS, Reason, kept
+
+FLOOR = 0.1
+"""p(lang) below which no language's own rows may take its threshold. No English text left in place reaches it."""
+
+CEILING = 0.5
+"""The same upwards: from here on no other language is more probable than the one asked for."""
+
+MIN_ROWS = 200
+"""Rows named as their language that a fit needs: the quantile below then stands on four of them."""
+
+FIT_SHARE = 0.5
+"""Share of the judged fields that must be named as their language, or the corpus is not one to learn from."""
+
+FIT_QUANTILE = 0.02
 
 
-def measured(proses: pl.DataFrame, language: Language, model: lid.Model) -> list[pl.Series]:
-    """lid_*, lid_*_top and script_* of both fields. Needs: the fields' prose (checks.prose)."""
+def measured(
+    proses: pl.DataFrame, language: Language, pivot: Language, model: lid.Model, candidates: tuple[str, ...] = ()
+) -> list[pl.Series]:
+    """lid_*, lid_*_top, lid_*_mixed and script_* of both fields.
+
+    Needs: both fields and the pivot's as prose (checks.prose). What they quote of the pivot's is not read.
+    """
     columns = []
+    pivots = [proses[f"pivot_{field}"] for field in FIELDS]
     for field in FIELDS:
-        p, top = lid.scores(model, proses[field], language)
+        own = without_quoted(proses[field], pivots)
+        p, top, mixed = lid.scores(model, own, language, pivot, candidates)
         columns += [
             p.alias(f"lid_{field}"),
             top.alias(f"lid_{field}_top"),
-            script.share(proses[field], language).alias(f"script_{field}"),
+            mixed.alias(f"lid_{field}_mixed"),
+            script.share(own, language).alias(f"script_{field}"),
         ]
     return columns
 
 
-def by_lid(settings: recipe.Filter, bounds: Bounds) -> Check:
-    """A field that the identifier doubts *and* would call another language.
+def fit_lid(measured: pl.LazyFrame, settings: recipe.Filter, lang: str) -> dict[str, float]:
+    """lid_min: the recipe's threshold, else half of what all but FIT_QUANTILE of a language's rows reach.
 
-    Both, because it doubts right texts of the languages it knows least: of real Swahili passages of 100 to 300
-    letters 33 % score below 0.5, and none of those is called another language; of Spanish translations 6.4 % score
-    below, half of them called Spanish all the same. English left in place is called English.
+    Half, since those are right rows: they show how far down the identifier goes where nothing is wrong. Fields named
+    as another language have no say; where they are many, or the rows few, it is that of languages.toml. What is fitted
+    lies from FLOOR to CEILING.
+    Needs: rows.MEASURE of one language.
     """
-    least = settings.lid.min
+    if settings.lid.min is not None:
+        return {"lid_min": settings.lid.min}
+    fields = [
+        measured.filter(kept()).select("lang", p=f"lid_{field}", top=f"lid_{field}_top").drop_nulls()
+        for field in FIELDS
+    ]
+    named = pl.col("p").filter(pl.col("top") == pl.col("lang"))
+    found = (
+        pl.concat(fields)
+        .select(n=pl.len(), n_named=named.len(), low=named.quantile(FIT_QUANTILE))
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    if found["n_named"] < max(MIN_ROWS, FIT_SHARE * found["n"]):
+        return {"lid_min": languages.get(lang).lid_min}
+    return {"lid_min": min(max(found["low"] / 2, FLOOR), CEILING)}
+
+
+def by_lid(settings: recipe.Filter, bounds: Bounds) -> Check:
+    """A field that is not in its language, or of which a part is in another beyond doubt."""
+    least, most = bounds["lid_min"], settings.lid.mixed
+
+    def doubted(field: str) -> pl.Expr:
+        return pl.col(f"lid_{field}") < least
 
     def detail(field: str) -> pl.Expr:
+        p = pl.format(f"p({{}}) {{}} < {least:.3g} in {field}", "lang", pl.col(f"lid_{field}").round(3))
         looks_like = pl.format("; looks like '{}'", pl.col(f"lid_{field}_top"))
-        return pl.format(f"p({{}}) {{}} < {least} in {field}", "lang", pl.col(f"lid_{field}").round(3)) + looks_like
+        part = pl.format(f"{{}} > {most} of {field} in another language", pl.col(f"lid_{field}_mixed").round(3))
+        return pl.when(doubted(field)).then(p + looks_like).otherwise(part)
 
     def condition(field: str) -> pl.Expr:
-        doubted = (pl.col(f"lid_{field}") < least) & (pl.col(f"lid_{field}_top") != pl.col("lang"))
-        return doubted & WHOLE
+        return (doubted(field) | (pl.col(f"lid_{field}_mixed") > pl.lit(most, pl.Float64))) & WHOLE
 
     return of_fields(Reason.LID, condition, detail)
 

@@ -1,40 +1,55 @@
-"""What the filters look at, as columns: put together from the rooms beside this one, and what a text is by itself."""
+"""What the filters look at, as columns: put together from the modules beside this one, and what a text is by itself."""
+
+from typing import Any
 
 import polars as pl
 
 from plugdata import languages, rows
 from plugdata.checks import lid
 from plugdata.checks.prose import prose
-from plugdata.curate.filters import agreement, language
+from plugdata.curate.filters import agreement, fresh, language, tokens
 from plugdata.rows import FIELDS, kept
 
 _MEASURED = {name: dtype for name, dtype in rows.MEASURE.items() if name not in rows.PAIR}
 
 
-def measure(batch: pl.DataFrame, model: lid.Model) -> pl.DataFrame:
-    """Add what the filters look at, of both fields (rows.MEASURE). `model` identifies languages (lid.load).
+def measure(
+    batch: pl.DataFrame,
+    model: lid.Model,
+    tokenizer: Any | None = None,
+    *,
+    candidates: tuple[str, ...] = (),
+    find_pii: bool = True,
+) -> pl.DataFrame:
+    """Add what the filters look at, of both fields (rows.MEASURE).
+
+    `model` identifies languages (lid.load), among the `candidates` if there are any (lid.scores); `tokenizer` counts
+    tokens (tokens.load; without one n_tokens_* is null); `find_pii`: else `pii` is null.
 
     Needs: rows.PAIR, of one language. Rows: all, same order; those not kept are not measured (null).
     Soft checks compare with the pivot: `numbers_*`, `leftover_*` its prose, the others its whole text.
     `lid_*`, `script_*` read the field's prose and may abstain (null); `n_chars_*`, `ratio_*` count the whole field in
     Unicode characters. An empty pivot gives a null ratio, never inf. A field that is null (a prompt alone has no
-    response) is not measured.
+    response) is not measured. What is new in the target is told in fresh.py.
     """
     asked = batch.with_row_index("_place").filter(kept())
     if asked.is_empty():
         return rows.conform(
             batch.with_columns(pl.lit(None, dtype).alias(n) for n, dtype in _MEASURED.items()), rows.MEASURE
         )
-    measured = pl.DataFrame([asked["_place"], *_measured(asked, model)])
+    measured = pl.DataFrame([asked["_place"], *_measured(asked, model, tokenizer, candidates, find_pii)])
     whole = batch.with_row_index("_place").join(measured, on="_place", how="left", maintain_order="left")
     return rows.conform(whole, rows.MEASURE)
 
 
-def _measured(asked: pl.DataFrame, model: lid.Model) -> list[pl.Series]:
+def _measured(
+    asked: pl.DataFrame, model: lid.Model, tokenizer: Any | None, candidates: tuple[str, ...], find_pii: bool
+) -> list[pl.Series]:
     """The measured columns of some rows."""
-    target = languages.get(asked["lang"][0])
+    target, pivot = languages.get(asked["lang"][0]), languages.get(asked["pivot_lang"][0])
     proses = pl.DataFrame([prose(asked[name]) for half in FIELDS for name in (f"pivot_{half}", half)])
-    columns = [*language.measured(proses, target, model), *agreement.measured(asked, proses)]
+    columns = [*language.measured(proses, target, pivot, model, candidates), *agreement.measured(asked, proses)]
+    columns += [*fresh.measured(asked, proses, find_pii), *tokens.measured(asked, tokenizer)]
     for field in FIELDS:
         n_chars = asked[field].str.len_chars()
         n_pivot = asked[f"pivot_{field}"].fill_null("").str.len_chars()

@@ -1,0 +1,187 @@
+"""What Polars tells of whole columns is what the checks say of each text: on hostile texts, and on null."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugdata.checks.options import options
+from plugdata.checks.prose import prose, prose_of
+from plugdata.curate.filters.agreement import OF_BOTH, OF_PROSE, OF_TEXT, agreements
+
+CHECKS = OF_PROSE | OF_TEXT
+TEXTS = [f"{'pivot_' * pivot}{half}" for pivot in (True, False) for half in ("instruction", "response")]
+
+PIECES = {
+    "numbers": [
+        "1",
+        "2",
+        "12",
+        "٣",
+        "३",
+        "1.5",
+        "2019",
+        ".",
+        ",",
+        ")",
+        ":",
+        "、",
+        "\u2009",
+        "'",
+        "-",
+        "•",
+        "万",
+        " ",
+        "\n",
+        "\t",
+        "a",
+        "|",
+    ],
+    "leftover": [
+        "the",
+        "The",
+        "old",
+        "a",
+        "no",
+        "ß",
+        "ª",
+        "puente",
+        "다리",
+        "桥",
+        "x9",
+        ",",
+        " ",
+        " ",
+        " ",
+        "\n",
+        "\x1c",
+        "\u3000",
+    ],
+    "tables": ["|", "a", " ", "\n", "\t"],
+    "headings": ["#", "a", " ", "\n", "\t"],
+    "fences": ["```", "~~~", "`", "a", " ", "\n"],
+    "verse": [
+        "\n",
+        "\n",
+        "\n",
+        "a line",
+        "-",
+        "- ",
+        "1.",
+        "٣)",
+        "2",
+        "|",
+        "# ",
+        "```",
+        " ",
+        "\x1d",
+        "\u3000",
+        "x" * 61,
+    ],
+    "quotes": ['"', "“", "«", "»", "(", ")", "（", "】", "{", "]", "a", "\n"],
+    "corruption": ["Ã", "©", "â€", "\ufffd", "a", "é", "я", "가", "漢", "क", "्", "μ", "م", " ", "\n", "\x07"],
+}
+OPTION_PIECES = [
+    "A)",
+    "B)",
+    "А)",
+    "(a)",
+    "가)",
+    "b",
+    "²",
+    ".",
+    "。",
+    "\x1c",
+    "\u3000",
+    " ",
+    "\n",
+    "Yes",
+    "예",
+    "1",
+    "x" * 41,
+]
+
+
+def of(pieces: list[str]) -> st.SearchStrategy[str]:
+    """Texts put together from pieces, some of them of nothing else, some with any other character."""
+    return st.lists(st.sampled_from(pieces) | st.characters(exclude_categories=["Cs", "Cn"]), max_size=16).map("".join)
+
+
+@pytest.mark.parametrize("check", PIECES)
+@given(data=st.data())
+def test_a_column_says_what_the_check_says_of_each_pair(check: str, data: st.DataObject) -> None:
+    text = of(PIECES[check])
+    pairs = data.draw(st.lists(st.tuples(text, text) | text.map(lambda one: (one, one)), min_size=1, max_size=4))
+    asked = CHECKS[check].asked
+    assert asked is not None
+    (found,) = agreements({check: CHECKS[check]}, pl.DataFrame(pairs, ["source", "target"], orient="row"))
+    assert found.to_list() == [asked(*pair) for pair in pairs]
+
+
+def test_every_check_that_is_asked_of_texts_is_compared_with_its_column() -> None:
+    assert set(PIECES) == {name for name, check in CHECKS.items() if check.asked}
+
+
+@given(st.lists(st.tuples(*[of(OPTION_PIECES)] * 4), min_size=1, max_size=4))
+def test_a_column_says_what_options_says_of_each_row(rows: list[tuple[str, str, str, str]]) -> None:
+    (found,) = agreements(OF_BOTH, pl.DataFrame(rows, TEXTS, orient="row"))
+    assert found.to_list() == [options(*row) for row in rows]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_pair_that_lacks_a_text_is_not_judged_and_the_others_keep_their_places(check: str) -> None:
+    whole = ("- 1. “The” old\n\n| a |\n# b\n```\nc.", "- 2. “El” the old\n| a |\n```\nc.")
+    pairs = [(None, whole[1]), whole, (whole[0], None), ("", ""), (None, None), whole]
+    (found,) = agreements({check: CHECKS[check]}, pl.DataFrame(pairs, ["source", "target"], orient="row"))
+    (alone,) = agreements({check: CHECKS[check]}, pl.DataFrame([whole], ["source", "target"], orient="row"))
+    (empty,) = agreements({check: CHECKS[check]}, pl.DataFrame([("", "")], ["source", "target"], orient="row"))
+    assert found.to_list() == [None, alone[0], None, empty[0], None, alone[0]]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_no_pairs_give_no_judgements(check: str) -> None:
+    nothing = pl.DataFrame(schema={"source": pl.String, "target": pl.String})
+    (found,) = agreements({check: CHECKS[check]}, nothing)
+    assert found.dtype == pl.Float64
+    assert found.is_empty()
+
+
+@pytest.mark.parametrize("n_rows", [999, 2_001])
+def test_words_are_compared_within_their_pair_however_many_there_are(n_rows: int) -> None:
+    pairs = [(f"old bridge {n}", f"old wall {n}") for n in range(n_rows)]
+    pairs[-1] = ("the old stone bridge was closed", "el puente was closed")
+    (found,) = agreements({"leftover": OF_PROSE["leftover"]}, pl.DataFrame(pairs, ["source", "target"], orient="row"))
+    asked = OF_PROSE["leftover"].asked
+    assert asked is not None
+    assert found.to_list() == [asked(*pair) for pair in pairs]
+
+
+MARKUP = [
+    "```",
+    "~~~",
+    "`",
+    ");",
+    "] ;",
+    " {",
+    "x;",
+    "http://",
+    "ftp://",
+    "www.",
+    "](",
+    ")",
+    "a@b.c",
+    "<b>",
+    "<Canción",
+    "<!",
+    ">",
+    "$",
+    "$$",
+]
+MARKUP += ["\\[", "\\]", "\\a", "{", "}", "⟦0⟧", "\n", "\n  ", " ", "a", "한"]
+
+
+@given(st.lists(st.none() | of(MARKUP), max_size=4))
+def test_prose_of_a_column_is_the_prose_of_each_text_and_the_column_stays(texts: list[str | None]) -> None:
+    column = pl.Series(texts, dtype=pl.String)
+    assert prose(column).to_list() == [text if text is None else prose_of(text) for text in texts]
+    assert column.to_list() == texts
