@@ -1,17 +1,40 @@
 # Both commands set themselves up: only Python >= 3.11, make and the package registry are needed.
 #   make demo    a whole small corpus with the embedded model
 #   make test    the tests
+# And for those who change an export: each trainer, in an environment of its own, reads what is written for it.
+#   make test-exports                   all that install; some GB
+#   make test-exports TRAINERS=trl      one
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+TRAINERS ?= trl llama_factory torchtune
 
-.PHONY: demo test lint schemas clean
+.PHONY: demo test test-exports exports lint schemas clean
 
 demo: $(VENV)/.installed
 	$(BIN)/plugdata demo
 
 test: lint
 	$(BIN)/python -m pytest
+
+test-exports: $(TRAINERS:%=test-exports-%)
+
+test-exports-%: build/%/.installed exports
+	HF_HUB_OFFLINE=1 HF_HOME=build/hf build/$*/bin/python -m tests.exports.with_$* build/exports
+
+exports: $(VENV)/.installed
+	$(BIN)/python -m tests.exports.made build/exports
+
+# a torchvision that does not fit torch (its CPU build has none in the registry) breaks transformers; none is fine
+build/%/.installed: tests/exports/%.txt
+	$(PYTHON) -m venv build/$*
+	build/$*/bin/python -m pip install --quiet torch==2.13.0
+	build/$*/bin/python -m pip install --quiet --requirement $<
+	build/$*/bin/python -c 'import torchvision' 2>/dev/null || \
+		build/$*/bin/python -m pip uninstall --quiet --yes torchvision torchaudio
+	@touch $@
+
+.PRECIOUS: build/%/.installed
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

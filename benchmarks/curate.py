@@ -1,16 +1,18 @@
 """Curation: language ID and filters beside raw fastText, and pair through dist at growing numbers of rows.
 
     python -m benchmarks.curate [--rounds 5] [--full 52000] [--rows 300000 1000000 3000000] [--skip-speed]
+                                [--pairs LANG=PIVOT.json:TARGET.json ...]
 
-- Speed: rows of four languages. Raw is `predict` on one list of all texts, stripped of code and URLs, whole. The
-  language ID stage strips them itself, cuts, identifies and tells scripts; the filters are the stages `measure` (with
-  language ID), fit and decide, with their Parquet files read and written. Contestants take turns in one process; the
-  figure is CPU time to CPU time, the median of the rounds.
+- Speed: rows of four languages, or those of `--pairs`: Alpaca files, row by row the same task in English and in the
+  language. Raw is `predict` on one list of all texts, stripped of code and URLs, whole. The language ID stage strips
+  them itself, leaves out what is quoted of the pivot, cuts, identifies and tells scripts; the filters are the stages
+  `measure` (with language ID), fit and decide, with their Parquet files read and written. Contestants take turns in
+  one process; the figure is CPU time to CPU time, the median of the rounds.
 - Full: `--full` rows in each of four languages, from `pair` through `dist`.
 - Growth: `--rows` rows in one language each, the same way. Time a row and memory should stay as they are.
 
-Rows are benchmarks/synthetic.py's: no call is made. A run is a process of its own; its memory is the largest sum of
-the resident sets of it and its workers, looked at every 50 ms (pages they share count for each).
+Rows are else benchmarks/synthetic.py's: no call is made. A run is a process of its own; its memory is the largest sum
+of the resident sets of it and its workers, looked at every 50 ms (pages they share count for each).
 """
 
 import argparse
@@ -21,17 +23,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
+
 from benchmarks import synthetic
 from benchmarks.loopback import ROOT, Cost, bar, measured, table
 from plugdata import assets, languages, pipeline, recipe, stages
-from plugdata.checks import lid, script
+from plugdata.checks import lid
 from plugdata.checks.prose import prose
 from plugdata.corpus import Corpus, Manifest, SourceRecord, StageRecord, sorting, stage_key
+from plugdata.curate.filters import language
 from plugdata.recipe import Recipe
 from plugdata.rows import FIELDS, TRANSLATE
 
@@ -51,21 +56,21 @@ class Spent(NamedTuple):
     mb: float
 
 
-def make(folder: Path, n: int, langs: Sequence[str]) -> Recipe:
-    """A corpus of n translated rows a language that has come as far as `translate`."""
+def make(folder: Path, rows: Mapping[str, Iterable[pl.DataFrame]]) -> Recipe:
+    """A corpus of rows of contract TRANSLATE that has come as far as `translate`."""
     asked = {
         "corpus": str(folder),
         "sources": [{"id": "synthetic/rows", "license": "apache-2.0"}],
-        "languages": list(langs),
+        "languages": list(rows),
         "models": [{"model": "none", "base_url": "http://127.0.0.1:9/v1"}],  # nothing is sent
     }
     resolved = recipe.resolve(asked)
     corpus = Corpus.create(folder)
     source = SourceRecord(name="synthetic/rows", digest="none", license="apache-2.0")
     manifest = Manifest(pivot=resolved.pivot, sources=(source,))
-    for lang in langs:
-        frames = sorting.by_columns(synthetic.translated(n, lang), ["id"], corpus.spill)
-        written = corpus.write("translate", lang, frames, TRANSLATE)
+    for lang, frames in rows.items():
+        ordered = sorting.by_columns(iter(frames), ["id"], corpus.spill)
+        written = corpus.write("translate", lang, ordered, TRANSLATE)
         record = StageRecord(inputs=(), digest="none", **written._asdict())
         manifest = manifest.with_stage(stage_key("translate", lang), record)
     corpus.write_manifest(manifest)
@@ -73,61 +78,74 @@ def make(folder: Path, n: int, langs: Sequence[str]) -> Recipe:
     return resolved
 
 
-def speed(n_rounds: int) -> None:
+def read(pairs: str) -> tuple[str, list[pl.DataFrame]]:
+    """The language and the rows of LANG=PIVOT.json:TARGET.json."""
+    lang, _, files = pairs.partition("=")
+    ours, theirs = ([_texts(row) for row in json.loads(Path(file).read_text())] for file in files.split(":"))
+    return lang, [synthetic.framed(ours, theirs, lang)]
+
+
+def _texts(row: dict[str, str]) -> synthetic.Texts:
+    return "\n\n".join(filter(None, (row["instruction"], row.get("input")))), row["output"]
+
+
+def speed(n_rounds: int, rows: Mapping[str, Iterable[pl.DataFrame]]) -> None:
     """Print what a row costs, and the two bars."""
     model = lid.load(assets.fetch(assets.LID176))
     with tempfile.TemporaryDirectory() as at:
-        asked = make(Path(at, "corpus"), N_SPEED, synthetic.LANGUAGES)
+        asked = make(Path(at, "corpus"), rows)
         corpus = Corpus.open(asked.corpus)
         pipeline.run(asked, first="pair", until="pair")
         pairs = {lang: corpus.rows("pair", lang) for lang in asked.languages}
-        stripped = [prose(rows[field]).str.replace_all("\n", " ") for rows in pairs.values() for field in FIELDS]
-        texts = [text for column in stripped for text in column.to_list()]
+        texts = {lang: [text for field in FIELDS for text in _lines(of[field])] for lang, of in pairs.items()}
 
-        def raw() -> None:
-            model.predict(texts, k=1, threshold=0.0)
+        def raw(lang: str) -> None:
+            model.predict(texts[lang], k=1, threshold=0.0)
 
-        def identified() -> None:
-            for lang, rows in pairs.items():
-                language, pivot = languages.get(lang), languages.get(asked.pivot)
-                for field in FIELDS:
-                    read = prose(rows[field])
-                    lid.scores(model, read, language, pivot)
-                    script.share(read, language)
+        def identified(lang: str) -> None:
+            proses = pl.DataFrame([prose(pairs[lang][name]) for of in FIELDS for name in (of, f"pivot_{of}")])
+            language.measured(proses, languages.get(lang), languages.get(asked.pivot), model)
 
         def filtered() -> None:
             for step in (*stages.measure(corpus, asked, print), *stages.filtered(corpus, asked)):
                 corpus.write(step.stage, step.lang, step.frames(), step.contract)
 
-        contestants: dict[str, Callable[[], None]] = {
-            "raw fastText": raw,
-            "language ID stage": identified,
-            "language ID + default filters": filtered,
-        }
-        costs: dict[str, list[Cost]] = {name: [] for name in contestants}
+        def spent(work: Callable[[], None]) -> float:
+            return measured(work)[1].cpu_s
+
         filtered()  # imports, compiled patterns
-        for _ in range(n_rounds):
-            for name, work in contestants.items():
-                costs[name].append(measured(work)[1])
-    n, n_chars = N_SPEED * len(pairs), sum(map(len, texts))
-    ratios = {
-        name: statistics.median(raw.cpu_s / ours.cpu_s for raw, ours in zip(costs["raw fastText"], own, strict=True))
-        for name, own in costs.items()
-    }
+        rounds = [
+            (
+                {lang: (spent(partial(raw, lang)), spent(partial(identified, lang))) for lang in pairs},
+                spent(filtered),
+            )
+            for _ in range(n_rounds)
+        ]
+
+    n, n_chars = sum(map(len, pairs.values())), sum(len(text) for of in texts.values() for text in of)
+    whole = [tuple(map(sum, zip(*of.values(), strict=True))) for of, _ in rounds]
+    costs = {f"language ID stage, {lang}": (len(of), [by[lang] for by, _ in rounds]) for lang, of in pairs.items()}
+    costs["language ID stage"] = n, [(theirs, ours) for theirs, ours in whole]
+    costs["language ID + default filters"] = n, [(of[0], ours) for of, (_, ours) in zip(whole, rounds, strict=True)]
+    ratios = {name: statistics.median(theirs / ours for theirs, ours in of) for name, (_, of) in costs.items()}
     print(f"\n{n:,} rows of {n_chars / n:.0f} characters in {', '.join(pairs)}; CPU, median of {n_rounds} rounds")
-    table(
-        ["", "CPU ms a row", "rows a CPU second", "to raw"],
-        [[name, ms := 1000 * statistics.median(c.cpu_s for c in own) / n, f"{1000 / ms:.0f}", f"{ratios[name]:.0%}"]
-         for name, own in costs.items()],
-    )  # fmt: skip
+    lines = []
+    for name, (m, of) in costs.items():
+        theirs, ours = (f"{1e6 * statistics.median(each) / m:.0f}" for each in zip(*of, strict=True))
+        lines.append([name, ours, theirs, f"{ratios[name]:.0%}"])
+    table(["", "CPU µs a row", "of raw fastText", "rows/s to raw"], lines)
     for name, least in (("language ID stage", 0.8), ("language ID + default filters", 0.4)):
         bar(f"{name}: >= {least:.0%} of raw fastText, per core", f"{ratios[name]:.0%}", ratios[name] >= least)
+
+
+def _lines(texts: pl.Series) -> list[str]:
+    return prose(texts).str.replace_all("\n", " ").to_list()
 
 
 def curated(n: int, langs: Sequence[str]) -> list[Spent]:
     """What each stage took, of a corpus made for it."""
     with tempfile.TemporaryDirectory() as at:
-        make(Path(at, "corpus"), n, langs)
+        make(Path(at, "corpus"), {lang: synthetic.translated(n, lang) for lang in langs})
         command = [sys.executable, "-m", "benchmarks.curate", "--run", str(Path(at, "corpus"))]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
@@ -218,12 +236,14 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=52_000, help="0: leave it out")
     parser.add_argument("--rows", type=int, nargs="*", default=[300_000, 1_000_000, 3_000_000])
     parser.add_argument("--skip-speed", action="store_true")
+    parser.add_argument("--pairs", nargs="*", metavar="LANG=PIVOT.json:TARGET.json", help="Alpaca files, row by row")
     parser.add_argument("--run", type=Path, metavar="CORPUS", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
         return run(options.run)
     if not options.skip_speed:
-        speed(options.rounds)
+        made = {lang: synthetic.translated(N_SPEED, lang) for lang in synthetic.LANGUAGES}
+        speed(options.rounds, dict(map(read, options.pairs)) if options.pairs else made)
     if options.full:
         full(options.full)
     if options.rows:

@@ -147,8 +147,6 @@ def main() -> None:
         both = prose(pl.Series([text for row in rows_of for text in row]))
         ratio = cost(both, model, lang, options.rounds)
         n_chars = both.str.len_chars().sum() / len(rows_of)
-        n_chars = both.str.len_chars().sum() / len(rows_of)
-        n_chars = both.str.len_chars().sum() / len(rows_of)
         says = f"{lang}, rows of {n_chars:.0f} characters: rows/s of raw fastText ≥ 80 %"
         bar(says, f"{ratio:.0%}", ratio >= 0.8)
     bar("right rows kept ≥ 97 % in every language", f"{worst_kept:.1%}", worst_kept >= 0.97)

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, TypeVar
 import plugdata
 from plugdata import languages
 from plugdata.calls.pool import Member
+from plugdata.hashing import tagged_hash
 from plugdata.recipe import Limits, Model, Price, Translate
-from plugdata.rows import tagged_hash
 from plugdata.translate.attempt import Outcome
 from plugdata.translate.task import translator
 from plugdata.wire import Task

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plugdata.corpus import Corpus
     from plugdata.errors import PlugdataError
-    from plugdata.pipeline import merge, plan, push, retry, run
+    from plugdata.pipeline import merge, plan, preview, pull, push, push_to, retry, run
+    from plugdata.pipeline.plain import curate
+    from plugdata.publish.export import write as export
     from plugdata.recipe import Recipe, for_translation
     from plugdata.recipe import load as load_recipe
     from plugdata.review.chosen import sample
@@ -28,11 +30,16 @@ _PUBLIC = {  # public name → module and name there
     "Corpus": "corpus:Corpus",
     "PlugdataError": "errors:PlugdataError",
     "Recipe": "recipe:Recipe",
+    "curate": "pipeline.plain:curate",
+    "export": "publish.export:write",
     "for_translation": "recipe:for_translation",
     "load_recipe": "recipe:load",
     "merge": "pipeline:merge",
     "plan": "pipeline:plan",
+    "preview": "pipeline:preview",
+    "pull": "pipeline:pull",
     "push": "pipeline:push",
+    "push_to": "pipeline:push_to",
     "retry": "pipeline:retry",
     "run": "pipeline:run",
     "sample": "review.chosen:sample",
@@ -44,11 +51,16 @@ __all__ = [
     "PlugdataError",
     "Recipe",
     "__version__",
+    "curate",
+    "export",
     "for_translation",
     "load_recipe",
     "merge",
     "plan",
+    "preview",
+    "pull",
     "push",
+    "push_to",
     "retry",
     "run",
     "sample",

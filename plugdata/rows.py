@@ -5,11 +5,9 @@ a stage gives back every row it got; one that it takes out keeps its place with 
 `reason` (one of `Reason`, the first that applied), `reasons` (all of that stage's) and `detail` (the measurement
 or message, for people). The first non-kept status wins: later stages copy such rows untouched.
 
-This module owns names and types only; it computes nothing but ids and statuses.
+This module owns names and types; it computes nothing but ids and statuses.
 """
 
-import hashlib
-import json
 import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
@@ -17,6 +15,7 @@ from enum import StrEnum
 import polars as pl
 
 from plugdata.errors import ContractError
+from plugdata.hashing import tagged_hash
 
 
 class Status(StrEnum):
@@ -256,28 +255,6 @@ def row_id(instruction: str, input: str, response: str, system: str | None = Non
     return tagged_hash([unicodedata.normalize("NFC", text).strip() for text in texts])
 
 
-def tagged_hash(value: object) -> str:
-    """Tag "b2:" and 32 hex digits: BLAKE2b of the canonical JSON of a value (sorted keys, no spaces, raw UTF-8).
-
-    Changing this function changes every id and every ledger key.
-    """
-    return tagged(canonical(value))
-
-
-def canonical(value: object) -> bytes:
-    """The canonical JSON of a value, as `tagged_hash` reads it."""
-    return _canonical(value).encode("utf-8", "surrogatepass")
-
-
-def tagged(canonical: bytes) -> str:
-    """`tagged_hash` of the value whose canonical JSON this is."""
-    return "b2:" + hashlib.blake2b(canonical, digest_size=16).hexdigest()
-
-
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-"""Made once: `json.dumps` would make an encoder for each value (2 µs)."""
-
-
 def conform(frame: pl.DataFrame, contract: dict[str, pl.DataType]) -> pl.DataFrame:
     """The frame with exactly the contract's columns, in its order and types. Raises ContractError if one lacks."""
     lacking = [name for name in contract if name not in frame.columns]
@@ -296,25 +273,27 @@ def take_out(
 ) -> pl.DataFrame:
     """Set the verdict of every kept row for which a check holds; all other rows and columns are left untouched.
 
-    checks: (reason, condition, detail) in order of precedence; a null condition means the check abstains.
+    checks: (reason, condition, detail) in order of precedence; a null condition means the check abstains. A detail says
+    its words of a row by itself: it is asked only of the rows that are taken out.
     `reason` and `detail` become those of the first that holds, `reasons` all that hold.
     """
     checks = list(checks)
     names = [f"_{reason}" for reason, _, _ in checks]
     # each condition once, as a column: it is used many times below
-    asked = rows.with_columns(
+    asked = rows.with_row_index("_row").with_columns(
         (kept() & condition.fill_null(False)).alias(name) for name, (_, condition, _) in zip(names, checks, strict=True)
     )
     reasons = pl.concat_list(pl.when(name).then(pl.lit(name[1:])) for name in names).list.drop_nulls()
-    detail = pl.coalesce(
-        pl.when(name).then(text.cast(pl.String)) for name, (_, _, text) in zip(names, checks, strict=True)
-    )
+    details = [pl.when(name).then(text.cast(pl.String)) for name, (_, _, text) in zip(names, checks, strict=True)]
     verdict = {
         "status": pl.lit(str(status)),
         "stage": pl.lit(stage),
         "reason": reasons.list.first(),
         "reasons": reasons,
-        "detail": detail,
+        "detail": pl.coalesce(details),
     }
-    hit = pl.any_horizontal(names)
-    return asked.with_columns(**{c: pl.when(hit).then(new).otherwise(c) for c, new in verdict.items()}).drop(names)
+    told = {f"_{column}": new for column, new in verdict.items()}
+    out = asked.filter(pl.any_horizontal(names)).select("_row", _out=pl.lit(True), **told)
+    joined = rows.with_row_index("_row").join(out, on="_row", how="left", maintain_order="left")
+    judged = {column: pl.when("_out").then(f"_{column}").otherwise(column) for column in verdict}
+    return joined.select(judged.get(column, pl.col(column)).alias(column) for column in rows.columns)

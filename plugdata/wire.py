@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from plugdata.rows import canonical, tagged
+from plugdata.hashing import canonical, tagged
 
 R = TypeVar("R")
 

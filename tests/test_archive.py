@@ -24,8 +24,8 @@ from plugdata.calls.ledger.archive import Calls
 from plugdata.calls.ledger.merge import Merged, merge
 from plugdata.calls.ledger.transfer import export, import_
 from plugdata.errors import CorpusError, InputError, PlugdataError
+from plugdata.hashing import tagged_hash
 from plugdata.review import ledger as shown
-from plugdata.rows import tagged_hash
 from plugdata.wire import Message, Request, read_answer
 
 CONTENT = {

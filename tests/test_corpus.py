@@ -9,7 +9,8 @@ import pytest
 
 from plugdata.corpus import BATCH, Corpus, Manifest, Progress, replacing
 from plugdata.errors import ContractError, CorpusError, FunnelError, InputError
-from plugdata.rows import VERDICT, Reason, Status, row_id, tagged_hash, take_out
+from plugdata.hashing import tagged_hash
+from plugdata.rows import VERDICT, Reason, Status, row_id, take_out
 
 CONTRACT: dict[str, pl.DataType] = {"id": pl.String(), "ordinal": pl.Int64(), **VERDICT}
 

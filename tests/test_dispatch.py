@@ -13,8 +13,8 @@ from plugdata.calls.caller import Tally
 from plugdata.calls.dispatch import Job, dispatch
 from plugdata.calls.ledger.store import Ledger
 from plugdata.errors import AuthError
+from plugdata.hashing import tagged_hash
 from plugdata.recipe import Limits, Model
-from plugdata.rows import tagged_hash
 from tests import asking
 from tests.asking import TASK, ask, model, outcome, rows, run, run_jobs, select
 from tests.servers import llm

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
+import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from plugdata import pair, recipe
 from plugdata.corpus import Counts
 from plugdata.errors import ContractError, CorpusError, FunnelError, GateError
+from plugdata.hashing import tagged_hash
 from plugdata.publish import COLUMNS, Facts, ModelUse, dist, shards
 from plugdata.recipe import Recipe
 from plugdata.rows import DEDUP, row_id
@@ -72,8 +75,8 @@ def make_facts(**frames: pl.DataFrame) -> Facts:
         n, n_out = frame.height, frame.filter(pl.col("status") != "kept").height
         taken = Counts(rows=n, kept=n - n_out, out={"dropped": {"lid": n_out}} if n_out else {})
         funnel[lang] = [("source", Counts(rows=n, kept=n)), ("filter", taken)]
-    models = [ModelUse("gpt-test", 1200, 34_000, 56_000, "2026-11-01", "2026-11-02")]
-    return Facts("en", funnel, models, ["translate-v1"], "kind: plug\n", '{"version": 1}\n', "0.1.0")
+    models = [ModelUse("gpt-test", "translation", 1200, 34_000, 56_000, 1_234_000_000, 0, "2026-11-01", "2026-11-02")]
+    return Facts("en", funnel, models, {}, ["translate-v1"], "kind: plug\n", '{"version": 1}\n', "0.1.0")
 
 
 def build(folder: Path, frames: dict[str, pl.DataFrame], **keys: Any) -> dist.Built:
@@ -108,8 +111,8 @@ def test_kept_rows_are_published_by_id_with_the_columns_and_messages_of_their_la
         assert list(rows[0]) == list(COLUMNS)
         assert [row["id"] for row in rows] == sorted(kept["id"])
         for row, source in zip(rows, kept.iter_rows(named=True), strict=True):
-            parts = pair.Parts(row["pivot_instruction"], row["pivot_response"], row["response"])
-            assert row["messages"] == pair.messages(row["instruction"], parts, layout, "en", "ko")
+            texts = pair.Parts(*(row[field] for field in pair.Parts._fields))
+            assert row["messages"] == pair.messages(texts, layout, "en", "ko")
             assert (row["layout"], row["template"]) == (layout, pair.LAYOUTS[layout].template)
             assert (row["lid_score"], row["length_ratio"]) == (source["lid_response"], 0.5)
             assert (row["source_id"], row["license"]) == (source["source_id"], "cc-by-nc-4.0")
@@ -163,7 +166,10 @@ def test_a_parallel_corpus_publishes_only_ids_kept_in_every_language(tmp_path: P
     built = build(tmp_path, frames, parallel=True)
     assert {config: splits["train"] for config, splits in built.rows.items()} == {"ko": 27, "ar": 27, "zh": 27}
     assert ids(tmp_path, "ko") == ids(tmp_path, "ar") == ids(tmp_path, "zh")
-    assert "| not kept in every language | −1 | −1 | −3 |" in (tmp_path / "dist/README.md").read_text()
+    assert (
+        "| not kept in every language | −1 (3.3 %) | −1 (3.3 %) | −3 (10.0 %) |"
+        in (tmp_path / "dist/README.md").read_text()
+    )
 
 
 def test_a_language_without_kept_rows_is_left_out_and_none_at_all_is_refused(tmp_path: Path) -> None:
@@ -235,6 +241,148 @@ def test_every_config_loads_with_datasets_norwegian_too(tmp_path: Path) -> None:
     assert list(built.rows) == ["no", "no-mono", "zh", "zh-mono"]
     assert dist.check(tmp_path / "dist") == built.rows
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dist", "rows"]
+
+
+def test_every_config_streams_and_is_read_by_polars_and_duckdb_through_globs(tmp_path: Path) -> None:
+    frames = {lang: dedup_rows(lang, 60) for lang in ("no", "zh")}
+    built = build(tmp_path, frames, layouts=["plug", "mono"], split={"validation": 0.2})
+    folder = tmp_path / "dist"
+    for config, splits in built.rows.items():
+        for split, n in splits.items():
+            cache = str(tmp_path / "cache")
+            streamed = list(datasets.load_dataset(str(folder), config, split=split, streaming=True, cache_dir=cache))
+            read = pl.read_parquet(f"{folder}/{config}/{split}-*.parquet")
+            assert read.to_dicts() == streamed and read.height == n
+    total = sum(n for config in ("no", "zh") for n in built.rows[config].values())
+    query = f"select count(*), count(distinct id), min(len(messages)) from '{folder}/??/*.parquet'"
+    found = duckdb.sql(query)
+    assert found is not None and found.fetchall() == [(total, 60, 3)]
+
+
+@pytest.mark.parametrize(("n_bytes", "n_files"), [(400_000, 4), (900_000, 2), (10_000, 16)])
+def test_a_large_split_is_many_files_that_are_read_as_one(
+    tmp_path: Path, n_bytes: int, n_files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noise(id: str) -> str:
+        return "".join(tagged_hash([id, n]) for n in range(100))  # nothing presses it together
+
+    frame = dedup_rows("ko", 400).with_columns(response=pl.col("id").map_elements(noise, pl.String))
+    whole = build(tmp_path / "whole", {"ko": frame}, split={"validation": 0.2})
+    monkeypatch.setattr(shards, "ROW_GROUP", 20)
+    monkeypatch.setattr(shards, "SHARD_BYTES", n_bytes)
+    cut = build(tmp_path / "cut", {"ko": frame}, split={"validation": 0.2})
+    assert cut == whole and dist.check(tmp_path / "cut/dist") == cut.rows
+    files = sorted(path for path in (tmp_path / "cut/dist/ko").iterdir() if path.name.startswith("train"))
+    assert [path.name for path in files] == [f"train-{n:05}-of-{n_files:05}.parquet" for n in range(n_files)]
+    for path in files:
+        groups = [pq.read_metadata(path).row_group(n) for n in range(pq.read_metadata(path).num_row_groups)]
+        taken = sum(group.column(n).total_compressed_size for group in groups for n in range(group.num_columns))
+        assert taken <= n_bytes or len(groups) == 1
+    for split in whole.rows["ko"]:
+        one, many = (pl.read_parquet(f"{tmp_path}/{kind}/dist/ko/{split}-*.parquet") for kind in ("whole", "cut"))
+        assert one.equals(many)
+
+
+def mixed_rows(lang: str, n: int, licenses: Sequence[str | None]) -> pl.DataFrame:
+    """Rows of so many sources by turns, each under a licence of its own."""
+    frame = dedup_rows(lang, n)
+    return frame.with_columns(
+        source=pl.format("source-{}", pl.col("ordinal") % len(licenses)),
+        license=pl.Series([licenses[k % len(licenses)] for k in frame["ordinal"]], dtype=pl.String),
+    )
+
+
+def test_rows_that_cannot_share_a_licence_are_refused_or_published_apart(tmp_path: Path) -> None:
+    frames = {lang: mixed_rows(lang, 60, ["CC-BY-NC-4.0", "cc-by-sa-3.0", "cc-by-nc-4.0"]) for lang in ("ko", "zh")}
+    with pytest.raises(GateError, match="cannot share one licence") as refused:
+        build(tmp_path, frames)
+    assert "publish.split_by_license" in refused.value.hint
+    asked: dict[str, Any] = {"layouts": ["plug", "mono"], "split": {"validation": 0.2}}
+    built = build(tmp_path, frames, publish={"split_by_license": True}, **asked)
+    names = [f"{lang}{layout}" for lang in ("ko", "zh") for layout in ("", "-mono")]
+    assert list(built.rows) == [f"{name}-{license}" for name in names for license in ("cc-by-nc-4.0", "cc-by-sa-3.0")]
+    assert dist.check(tmp_path / "dist") == built.rows and built.license == "other"
+    assert {config: sum(splits.values()) for config, splits in built.rows.items() if config.startswith("ko-cc")} == {
+        "ko-cc-by-nc-4.0": 40,
+        "ko-cc-by-sa-3.0": 20,
+    }
+    for config in built.rows:
+        rows = pl.read_parquet(f"{tmp_path}/dist/{config}/*.parquet")
+        assert rows["license"].str.to_lowercase().unique().to_list() == [config.partition("cc-")[1] + config[-9:]]
+    assert "- ko-cc-by-sa-3.0: Creative Commons Attribution-ShareAlike 3.0" in (tmp_path / "dist/LICENSE").read_text()
+    shared = build(
+        tmp_path / "two", {"ko": mixed_rows("ko", 9, ["mit", "apache-2.0"])}, publish={"split_by_license": True}
+    )
+    assert (list(shared.rows), shared.license) == (["ko"], "apache-2.0")
+
+
+def test_a_licence_that_is_unknown_is_no_config_of_its_own(tmp_path: Path) -> None:
+    frame = mixed_rows("ko", 6, ["mit", None])
+    for asked in ({"split_by_license": True}, {"split_by_license": True, "license": "other"}):
+        with pytest.raises(GateError, match="'source-1' is unknown"):
+            build(tmp_path, {"ko": frame}, publish=asked)
+    odd = mixed_rows("ko", 6, ["cc-by-sa-4.0", "My Own/Licence 2.0"])
+    built = build(tmp_path, {"ko": odd}, publish={"split_by_license": True})
+    assert sorted(built.rows) == ["ko-cc-by-sa-4.0", "ko-my-own-licence-2.0"]
+    assert dist.check(tmp_path / "dist") == built.rows
+
+
+def test_the_report_lies_beside_the_rows_and_is_not_asked_for_where_nothing_is_published(tmp_path: Path) -> None:
+    asked: list[Path] = []
+
+    def report(path: Path) -> None:
+        asked.append(path)
+        path.write_text("<!doctype html>")
+
+    for license in (None, "mit"):
+        rows = {"ko": save(dedup_rows("ko", 4, license=license), tmp_path / "ko.parquet")}
+        told = make_recipe(["ko"]), make_facts(ko=dedup_rows("ko", 4))
+        if license is None:
+            with pytest.raises(GateError):
+                dist.build(tmp_path / "dist", rows, *told, report)
+        else:
+            dist.build(tmp_path / "dist", rows, *told, report)
+    assert len(asked) == 1
+    assert (tmp_path / "dist/report.html").read_text() == "<!doctype html>"
+    assert "  report.html\n" in (tmp_path / "dist" / dist.SUMS).read_text()
+
+
+def test_every_layout_is_published_from_the_same_rows(tmp_path: Path) -> None:
+    layouts = [layout for layout in pair.LAYOUTS if layout != "prompt"]
+    built = build(tmp_path, {"ko": dedup_rows("ko", 12)}, layouts=layouts, split={"validation": 0.3})
+    assert len(built.rows) == len(layouts) == 11 and len({str(splits) for splits in built.rows.values()}) == 1
+    assert dist.check(tmp_path / "dist") == built.rows
+    told = json.loads((tmp_path / "dist/layouts.json").read_text())
+    for config in built.rows:
+        for row in pl.read_parquet(f"{tmp_path}/dist/{config}/*.parquet").iter_rows(named=True):
+            texts = pair.Parts(*(row[field] for field in pair.Parts._fields))
+            found = pair.extract(row["messages"][-1]["content"], told[row["template"]]["layout"], "en", "ko")
+            held = told[row["template"]]["parts"]
+            assert found and {field: getattr(found, field) for field in held} == {
+                field: getattr(texts, field) for field in held
+            }
+
+
+def test_the_card_tells_what_was_measured_of_published_rows_alone(tmp_path: Path) -> None:
+    def measured(lang: str, least: list[float | None]) -> pl.DataFrame:
+        column = pl.Series(least)
+        return (
+            dedup_rows(lang, 4, dropped=[0])
+            .sort("ordinal")
+            .with_columns(
+                numbers_instruction=pl.lit(1.0),
+                numbers_response=column,
+                n_chars_response=pl.lit(9),
+                pii=pl.lit([], pl.List(pl.String)),
+            )
+            .sort("id")
+        )
+
+    build(tmp_path, {"ko": measured("ko", [0.1, 0.5, 1.0, None]), "zh": measured("zh", [0.1, 1.0, None, 1.0])})
+    text = (tmp_path / "dist/README.md").read_text()
+    assert "| numbers differ | 33.3 % of 3 | 0 % of 3 |" in text
+    assert "too little prose for language identification | 100 % of 3 | 100 % of 3 |" in text
+    assert "found in none: looks like it holds personal data" in text and "tables differ" not in text
 
 
 def test_prompts_alone_are_published_as_one_user_turn_and_load(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Other data sets that no row may repeat: what is read of each kind, and what a corpus made against one lacks."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +14,7 @@ from plugdata.corpus import Corpus
 from plugdata.errors import InputError
 from plugdata.recipe import Recipe
 from plugdata.stages import elsewhere
+from tests.servers.hub import HubServer
 
 PAIRS = [
     ("Name a river in Spain.", "The Ebro flows to the sea.", "Nombra un río de España.", "El Ebro corre hacia el mar."),
@@ -45,6 +49,24 @@ def test_of_a_corpus_and_of_what_it_publishes_both_sides_of_each_pair_are_texts(
     assert _texts(asked.corpus) == sorted("\n".join(pair[at : at + 2]) for pair in PAIRS for at in (0, 2))
     pipeline.run(asked)
     assert _texts(Corpus(asked.corpus).dist) == _texts(asked.corpus)
+
+
+def test_of_a_data_set_that_plugdata_published_both_sides_of_every_configuration_are_texts(tmp_path: Path) -> None:
+    asked = _made(tmp_path / "one").model_copy(update={"layouts": ("plug", "mono")})
+    pipeline.run(asked)
+    code = (
+        "import sys; from pathlib import Path; from plugdata.publish import hub; from plugdata.stages import elsewhere;"
+        "target = hub.Target('tester/plug', public=True);"
+        "hub.push(Path(sys.argv[1]), target, token=None, say=lambda line: None);"
+        "print(*sorted({repr(t) for f in elsewhere.texts(['tester/plug']) for t in f['text']}), sep='\\n')"
+    )
+    with HubServer() as server:
+        environment = {**os.environ, **server.environment(tmp_path / "hf", "hf_test"), "PYTHONPATH": os.getcwd()}
+        done = subprocess.run(
+            [sys.executable, "-c", code, Corpus(asked.corpus).dist], env=environment, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == sorted(map(repr, _texts(asked.corpus)))
 
 
 @pytest.mark.parametrize("what", ["corpus", "es.json", "en.json"])

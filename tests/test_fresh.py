@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugdata import rows
-from plugdata.checks import lid, repeats, templates, words
+from plugdata.checks import lid, refusal, repeats, templates, words
 from plugdata.checks.equal import equal
 from plugdata.curate import filters
 from plugdata.recipe import Filter
@@ -234,6 +234,54 @@ def test_words_are_bounded_in_words(model: lid.Model) -> None:
 
 
 TEXTS = st.text(st.sampled_from("ab 가漢ก ह.\n#<{🙂"), max_size=200)
+
+
+SPOKEN = ("es", "de", "tr", "ru", "el", "ko", "zh", "ar", "hi", "th", "sw", "en")
+ODD = [
+    "İ",
+    "ı",
+    "ß",
+    "ẞ",
+    "ﬁ",
+    "ſ",
+    "K",
+    "’",
+    "`",
+    ",",
+    "،",
+    "\u0307",
+    "\u3000",
+    "\x1c",
+    "\n",
+    "  ",
+    "x" * 250,
+    "Σ",
+    "ς",
+]
+
+
+@given(st.data())
+def test_whole_columns_miss_no_refusal_however_it_is_written(data: st.DataObject) -> None:
+    lang = data.draw(st.sampled_from(SPOKEN))
+    phrases = refusal._phrases(lang) or refusal._phrases("en")
+    phrase = data.draw(st.sampled_from(phrases))
+    chars = [data.draw(st.sampled_from([char, char.upper(), *WRITTEN_AS.get(char, [])])) for char in phrase]
+    at = data.draw(st.integers(0, len(chars)))
+    text = "".join([*data.draw(AROUND), *chars[:at], *data.draw(st.sampled_from(["", "", ",", "\u0307"])), *chars[at:]])
+    text += "".join(data.draw(AROUND))
+    if refusal.new_refusal("", text, "en", lang):
+        assert refusal.may_refuse(pl.Series([text]), "en", lang)[0]
+
+
+AROUND = st.lists(st.sampled_from(ODD), max_size=4)
+WRITTEN_AS = {
+    " ": ["  ", "\n", "\x1c", "\u3000", ", "],
+    "'": ["’", "ʼ"],
+    "i": ["İ", "ı"],
+    "s": ["ſ"],
+    "k": ["K"],
+    "σ": ["ς"],
+}
 
 
 @given(TEXTS)

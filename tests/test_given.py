@@ -67,7 +67,7 @@ def test_files_become_a_corpus_that_can_be_published_without_a_model_or_a_ledger
     assert dist.check(Path("corpus/dist").resolve()) == {"ko": {"train": 6}}
     assert not Path("corpus/ledger.sqlite").exists()
     card = Path("corpus/dist/README.md").read_text()
-    assert "The translations were given; no model was called." in card
+    assert "Translations into Korean were given." in card and "No model was called." in card
     assert "machine-generated" not in card
     published = "".join(path.read_text() for path in Path("corpus/dist").glob("*") if path.is_file())
     assert "ko.json" in published and str(tmp_path) not in published

@@ -29,12 +29,15 @@ from plugdata.publish import hub
 
 for step in json.loads(sys.argv[1]):
     said = []
+    do, dist, repo, token = (step.pop(key) for key in ("do", "dist", "repo", "token"))
     try:
-        if step["do"] == "verify":
-            found = hub.verify(Path(step["dist"]), step["repo"], commit, step["token"])
+        if do == "verify":
+            found = hub.verify(Path(dist), repo, commit, token)
+        elif do == "preview":
+            seen = hub.preview(Path(dist), hub.Target(repo, **step), token=token, say=said.append)
+            found = {**seen.changes._asdict(), "n_bytes": seen.changes.n_bytes, "card": seen.card}
         else:
-            asked = {key: step[key] for key in ("public", "create_pr", "token")}
-            found = hub.push(Path(step["dist"]), step["repo"], say=said.append, **asked)
+            found = hub.push(Path(dist), hub.Target(repo, **step), token=token, say=said.append)
             commit = found.commit
             found = found._asdict()
         answer = {"found": found, "said": said}
@@ -63,7 +66,11 @@ def dists(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def push(dist: Path, repo: str = REPO, **asked: Any) -> dict[str, Any]:
-    return {"do": "push", "dist": str(dist), "repo": repo, "public": False, "create_pr": False, "token": None, **asked}
+    return {"do": "push", "dist": str(dist), "repo": repo, "token": None, **asked}
+
+
+def preview(dist: Path, repo: str = REPO, **asked: Any) -> dict[str, Any]:
+    return push(dist, repo, **asked) | {"do": "preview"}
 
 
 def verify(dist: Path, repo: str = REPO) -> dict[str, Any]:
@@ -118,11 +125,12 @@ def test_a_later_push_deletes_what_an_earlier_one_left_and_nothing_else(
     assert not repo.private
     theirs = {"mine/train-00000-of-00001.parquet": Blob(b"PAR1", True), "notes.md": Blob(b"mine", False)}
     repo.commit("refs/heads/main", {**repo.at("main").files, **theirs, "README.md": Blob(b"edited", False)}, "by hand")
-    pushed, _ = run(hub, tmp_path, push(dists["small"]), verify(dists["small"]))
+    pushed, _ = run(hub, tmp_path, push(dists["small"], schema_change=True), verify(dists["small"]))
     assert any("7 of an earlier push deleted" in line for line in pushed["said"])
     ours = {"README.md", "LICENSE", "recipe.yaml", "manifest.json", "layouts.json", SUMS, f"ko/{TRAIN}"}
     assert set(hub.files(REPO)) == ours | set(theirs) | {".gitattributes"}
-    assert hub.files(REPO)["README.md"] == (dists["small"] / "README.md").read_bytes()
+    card = hub.files(REPO)["README.md"]
+    assert card.endswith(b"edited\n") and b"config_name: ar" not in card
 
 
 def test_a_pull_request_leaves_the_main_branch_alone(hub: HubServer, tmp_path: Path, dists: dict[str, Path]) -> None:
@@ -161,14 +169,67 @@ def test_busy_and_broken_answers_are_tried_again_and_a_lost_one_commits_once(
     assert not any("no commit was made" in line for line in pushed["said"])
 
 
-def test_a_pull_request_whose_answer_was_lost_is_not_opened_twice(
+# what a push asks, beside what the library retries by itself (a HEAD, preupload, LFS)
+ROUTES = [
+    ("GET", r"/api/datasets/tester/plug$"),
+    ("GET", "/refs"),
+    ("GET", "/tree/"),
+    ("GET", "/resolve/.*README.md"),
+    ("GET", "/resolve/.*plugdata.sha256"),
+    ("POST", "/validate-yaml"),
+    ("POST", "/preupload/"),
+    ("POST", "/lfs/objects/batch"),
+    ("PUT", "/lfs/"),
+    ("POST", "/lfs-verify"),
+    ("POST", "/branch/"),
+    ("POST", "/commit/"),
+    ("POST", "/tag/"),
+]
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_fault_at_any_request_is_outlived(
+    hub: HubServer, tmp_path: Path, dists: dict[str, Path], status: int
+) -> None:
+    hub.faults += [HubFault(method, path, status, 1, AT_ONCE) for method, path in ROUTES]
+    small, changed = dists["small"], dists["changed"]
+    first, second = run(hub, tmp_path, push(small), push(changed, revision="next", tag="v1"))
+    assert [fault.path for fault in hub.faults if fault.times] == []
+    assert n_commits(hub) == 2 and "error" not in first
+    repo = hub.repos["dataset", REPO]
+    assert repo.refs["refs/tags/v1"] == repo.refs["refs/heads/next"] == second["found"]["commit"]
+    assert repo.refs["refs/heads/main"] == first["found"]["commit"]
+
+
+def test_a_commit_that_somebody_else_came_before_is_made_upon_theirs(
     hub: HubServer, tmp_path: Path, dists: dict[str, Path]
 ) -> None:
     run(hub, tmp_path, push(dists["small"]))
-    hub.faults.append(HubFault("POST", "/commit/", 502, 9, AT_ONCE, after=True))
-    [lost] = run(hub, tmp_path, push(dists["changed"], create_pr=True))
-    assert lost["error"] == "HubError" and "502" in lost["words"]
-    assert [ref for ref in hub.repos["dataset", REPO].refs if "pr" in ref] == ["refs/pr/1"]
+    repo = hub.repos["dataset", REPO]
+    theirs = {"notes.md": Blob(b"mine", False)}
+
+    def intrude(request: str, is_done: bool) -> None:  # when the push has looked, and before it commits
+        if is_done and "/preupload/" in request and n_commits(hub) == 1:
+            repo.commit("refs/heads/main", {**repo.at("main").files, **theirs}, "by hand")
+
+    hub.watch = intrude
+    [pushed] = run(hub, tmp_path, push(dists["changed"]))
+    assert posts(hub, "/commit/")[1:] == [412, 200]
+    assert "error" not in pushed and hub.files(REPO)["notes.md"] == b"mine"
+    assert hub.files(REPO)[f"ko/{TRAIN}"] == (dists["changed"] / "ko" / TRAIN).read_bytes()
+
+
+def test_a_pull_request_is_not_opened_twice(hub: HubServer, tmp_path: Path, dists: dict[str, Path]) -> None:
+    run(hub, tmp_path, push(dists["small"]))
+    hub.faults.append(HubFault("POST", "/commit/", 502, 1, AT_ONCE, after=True))
+    lost, again = run(hub, tmp_path, *[push(dists["changed"], create_pr=True)] * 2)
+    repo = hub.repos["dataset", REPO]
+    assert [ref for ref in repo.refs if "pr" in ref] == ["refs/pr/1"]
+    assert lost["found"] == again["found"] and lost["found"]["url"].endswith("/discussions/1")
+    assert "no other was opened" in again["said"][-1]
+    repo.closed.add(1)  # a closed one is no answer to a new push
+    [anew] = run(hub, tmp_path, push(dists["changed"], create_pr=True))
+    assert anew["found"]["url"].endswith("/discussions/2")
 
 
 def test_refusals_say_what_to_do(hub: HubServer, tmp_path: Path, dists: dict[str, Path]) -> None:
@@ -176,8 +237,10 @@ def test_refusals_say_what_to_do(hub: HubServer, tmp_path: Path, dists: dict[str
     run(hub, tmp_path, push(small))
     hub.faults += [
         HubFault("POST", "/lfs/objects/batch", 403, 1),
-        HubFault("POST", "/commit/", 412, 1),
+        HubFault("POST", "/commit/", 412, 6, AT_ONCE),
         HubFault("POST", "/commit/", 503, 6, AT_ONCE),
+        HubFault("POST", "/commit/", 400, 1, body={"error": 'Invalid metadata: "language[0]" must be ISO 639'}),
+        HubFault("POST", "/validate-yaml", 200, 1, body={"errors": [{"message": '"language[0]" …'}], "warnings": []}),
     ]
     changed = dists["changed"]
     answers = run(
@@ -186,6 +249,8 @@ def test_refusals_say_what_to_do(hub: HubServer, tmp_path: Path, dists: dict[str
         push(changed),
         push(changed),
         push(changed),
+        push(changed),
+        push(changed, create_pr=True, tag="v1"),
         push(small, token="hf_wrong"),
         push(small, repo="tester/new", token="hf_read"),
         push(small, repo="stranger/new"),
@@ -196,7 +261,9 @@ def test_refusals_say_what_to_do(hub: HubServer, tmp_path: Path, dists: dict[str
     expected = [
         ("HubError", "may not write to tester/plug (403)", "write access to tester"),
         ("HubError", "changed by someone else meanwhile (412)", "push again"),
-        ("HubError", "the Hub keeps failing (503)", "nothing was published; push again later"),
+        ("HubError", "the Hub keeps failing (503)", "the same command again later"),
+        ("HubError", 'refused tester/plug (400): Invalid metadata: "language[0]" must be ISO', "mend what it names"),
+        ("InputError", "a pull request goes to main", "--tag"),
         ("HubError", "does not know this token (401)", "hf auth login"),
         ("HubError", "may not write to tester/new (403)", "read-only"),
         ("HubError", "may not write to stranger/new (403)", "write access to stranger"),

@@ -9,7 +9,7 @@ import plugdata
 ROOT = Path(plugdata.__file__).parent
 
 RANKS = {
-    0: {"errors"},
+    0: {"errors", "hashing"},
     1: {"languages", "licenses", "rows", "prompts"},
     2: {"assets", "checks", "corpus", "pair", "recipe", "wire"},
     3: {"calls", "curate", "sources", "translate"},

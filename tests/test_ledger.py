@@ -14,7 +14,7 @@ import pytest
 from plugdata.calls.ledger import tables
 from plugdata.calls.ledger.store import Claim, Ledger, Stored, now
 from plugdata.errors import CorpusError
-from plugdata.rows import tagged_hash
+from plugdata.hashing import tagged_hash
 from plugdata.wire import Message, Request
 from tests import asking
 from tests.asking import ask, outcome, rows, select

@@ -1,5 +1,8 @@
 """Licences: NC stays NC, SA stays the same licence, what is unknown or cannot be mixed is refused with a way out."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from plugdata import licenses
@@ -45,13 +48,16 @@ def test_licences_that_cannot_be_joined_are_refused_with_the_ways_out(found: lis
         licenses.computed(of(*found))
     assert refused.value.exit_code == 4
     assert all(name in str(refused.value) for name in [*found, "'source-0'", "'source-1'"])
-    assert "separate corpora" in refused.value.hint and "publish.license: other" in refused.value.hint
+    ways = ("publish.split_by_license: true", "separate corpora", "publish.license: other")
+    assert all(way in refused.value.hint for way in ways)
+    assert licenses.computed(of(*found), apart=True) == licenses.PER_ROW
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("unknown", [None, "", "unknown"])
-def test_an_unknown_licence_names_its_source_and_the_keys_to_set(unknown: str | None) -> None:
+def test_an_unknown_licence_names_its_source_and_the_keys_to_set(unknown: str | None, apart: bool) -> None:
     with pytest.raises(GateError, match="'mine' is unknown") as refused:
-        licenses.computed([("mine", unknown), ("tatsu-lab/alpaca", "cc-by-nc-4.0")])
+        licenses.computed([("mine", unknown), ("tatsu-lab/alpaca", "cc-by-nc-4.0")], apart)
     assert "sources[i].license" in refused.value.hint and "publish.license" in refused.value.hint
     assert "tatsu-lab" not in str(refused.value)
 
@@ -121,12 +127,39 @@ def test_well_known_sources_have_their_licence() -> None:
     assert licenses.known_source("databricks/databricks-dolly-15k") == "cc-by-sa-3.0"
     assert licenses.known_source("openassistant/OASST2") == "apache-2.0"
     assert licenses.known_source("me/mine") is None
+    assert str(licenses.data_set("OpenAssistant/oasst1")).startswith("Köpf et al.: *OpenAssistant Conversations")
+    assert licenses.data_set("me/mine") is None
+
+
+def test_the_table_of_sources_holds_licences_that_we_can_compute_with() -> None:
+    names = ["tatsu-lab/alpaca", "vicgalle/alpaca-gpt4", "databricks/databricks-dolly-15k", "CohereLabs/aya_dataset"]
+    assert {licenses.known_source(name) for name in (*names, "HuggingFaceH4/no_robots")} <= set(licenses.LICENSES)
+    assert licenses.known_source("Open-Orca/FLAN") is None  # many data sets, under many licences
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        ("https://api.openai.com/v1", "OpenAI"),
+        ("https://my-name.openai.azure.com/openai/v1", "Microsoft Azure"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai/", "Google"),
+        ("http://127.0.0.1:8000/v1", None),
+        ("https://api.openai.com.example.org/v1", None),
+        ("https://notopenrouter.ai/api/v1", None),
+    ],
+)
+def test_a_provider_is_known_by_the_host_of_its_endpoint(base_url: str, name: str | None) -> None:
+    found = licenses.provider(base_url)
+    assert (found and found.name) == name
+    assert found is None or found.terms.startswith("https://")
 
 
 def test_a_licence_the_hub_may_not_list_is_written_as_other_with_a_name() -> None:
     assert licenses.on_card("mit") == {"license": "mit"}
     assert licenses.on_card("llama3.1")["license_name"] == "llama3.1"
-    assert licenses.on_card("other") == {"license": "other", "license_name": "per-row", "license_link": "LICENSE"}
+    for spelt in ("other", "Other"):
+        license = licenses.declared(spelt, [("mine", "mit")])
+        assert licenses.on_card(license) == {"license": "other", "license_name": "per-row", "license_link": "LICENSE"}
 
 
 @pytest.mark.parametrize("asked", ["unlicense", "openrail", "my-university-1.0"])
@@ -135,3 +168,15 @@ def test_a_licence_that_nobody_has_read_cannot_stand_for_one_with_conditions(ask
     with pytest.raises(GateError, match="may drop"):
         licenses.declared(asked, [("a", source)])
     assert licenses.declared(asked, [("a", None), ("b", "cc0-1.0"), ("c", asked)]) == asked
+
+
+PAGE = (Path(__file__).parents[1] / "docs/licences.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_licences_names_the_sources_and_providers_that_are_known() -> None:
+    told = re.findall(r"^\| `([^`]+/[^`]+)` \| `([^`]+)` \|$", PAGE, re.M)
+    assert len(told) == 9 and all(licenses.known_source(name) == license for name, license in told)
+    hosts = ["api.openai.com", "x.openai.azure.com", "api.anthropic.com", "generativelanguage.googleapis.com"]
+    hosts += ["api.mistral.ai", "api.together.xyz", "openrouter.ai"]
+    providers = [licenses.provider(f"https://{host}/v1") for host in hosts]
+    assert [by.name in " ".join(PAGE.split()) for by in providers if by] == [True] * len(hosts)

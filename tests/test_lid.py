@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -50,8 +51,8 @@ class Says:
     def get_labels(self) -> list[str]:
         return [f"__label__{label}" for label in self.said]
 
-    def predict(self, text: list[str], k: int, threshold: float) -> tuple[list[list[str]], list[list[float]]]:
-        return [self.get_labels()] * len(text), [list(self.said.values())] * len(text)
+    def predict(self, text: list[str], k: int, threshold: float) -> tuple[list[list[str]], list[np.ndarray]]:
+        return [self.get_labels()] * len(text), [np.array(list(self.said.values()))] * len(text)
 
 
 @pytest.mark.parametrize("lang", [lang for lang in LID_LANGS if lang != "en"])
@@ -86,9 +87,16 @@ def test_what_is_believed_of_languages_no_one_asked_for_hardly_counts() -> None:
     assert p > 0.8 and top == "sw" and mixed == 0.0
 
 
-def test_the_pivot_and_what_a_language_is_confused_with_count_whole() -> None:
+def test_the_pivot_counts_whole_and_what_a_language_is_confused_with_half() -> None:
     assert scored(Says(en=0.6, sw=0.3), SW_TEXT, "sw")[0] == pytest.approx(0.32 / 0.92)
-    assert scored(Says(pt=0.6, es=0.3), ES_TEXT, "es")[0] == pytest.approx(0.32 / 0.92)
+    assert scored(Says(pt=0.6, es=0.3), ES_TEXT, "es")[0] == pytest.approx(0.32 / 0.62)
+
+
+@pytest.mark.parametrize("join", [" ", "\n\n"])
+def test_a_few_words_are_not_surely_in_a_neighbouring_language_but_sentences_are(model: lid.Model, join: str) -> None:
+    catalan = "Respon la pregunta següent amb una sola paraula, si us plau, i explica per què l'has triada."
+    assert scored(model, f"{catalan}{join}Menjar una poma és sa.", "ca")[2] == 0.0
+    assert scored(model, catalan + join + ES_TEXT, "ca")[2] > 0.1
 
 
 def test_a_sure_third_language_is_below_the_threshold() -> None:
@@ -139,6 +147,28 @@ def test_a_third_script_in_names_is_no_passage(model: lid.Model) -> None:
 )
 def test_quotations_and_titles_of_the_source_are_not_read_and_sentences_are(text: str, source: str, left: str) -> None:
     assert without_quoted(pl.Series([text]), [pl.Series([source])]).to_list() == [left]
+
+
+def test_what_is_quoted_is_left_out_only_where_a_field_is_in_doubt_and_no_column_given_is_changed(
+    model: lid.Model,
+) -> None:
+    title = "The Old Man and the Sea of the Northern Islands"
+    given = pl.DataFrame(
+        {
+            "pivot_instruction": ["Name a book.", "Name a book."],
+            "pivot_response": [f"I read {title} and other books.", EN_TEXT],
+            "instruction": [SW_TEXT, SW_TEXT],
+            "response": [
+                f"Nilisoma {title} kisha nikalala mapema sana",
+                f"Nilisoma {title} kisha nikalala mapema sana",
+            ],
+        }
+    )
+    before = given.clone()
+    found = {column.name: column.to_list() for column in language.measured(given, languages.get("sw"), EN, model)}
+    without_title, whole = found["lid_response"]
+    assert without_title > 2 * whole
+    assert given.equals(before)
 
 
 @pytest.mark.parametrize("piece", ['"', "“", "A ", "Aa", "A of ", "The Lord of the ", '"a', "\n", ". ", "a", "ا "])

@@ -5,7 +5,8 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from plugdata import languages, pair
 from plugdata.errors import ContractError, LanguageError
 from plugdata.pair import LAYOUTS, SPACE, LayoutName, Parts
+from plugdata.recipe.models import Layout as Asked
 from plugdata.rows import PAIR, TRANSLATE
 
 CODES = list(languages.table())
@@ -74,8 +76,50 @@ def test_labels_are_the_pivots_two_and_the_targets_response() -> None:
     assert pair.labels("mono", "en", "ko") == ()
 
 
-def test_template_ids_are_unique() -> None:
-    assert sorted(layout.template for layout in LAYOUTS.values()) == ["mono-v1", "plug-v1", "prompt-v1"]
+def test_every_layout_has_a_template_of_its_own_and_is_one_that_a_recipe_may_ask_for() -> None:
+    assert [layout.template for layout in LAYOUTS.values()] == [f"{name}-v1" for name in LAYOUTS]
+    assert set(LAYOUTS) == {*get_args(Asked), "prompt"}
+
+
+EN, KO = "Name a fruit.", "과일 하나를 말해 보세요."
+AS_KO = "Please respond to the following user message in Korean."
+
+
+@pytest.mark.parametrize(
+    ("layout", "system", "user", "assistant"),
+    [
+        (
+            "plug-target-first",
+            "Please respond in Korean, and then interpret the instruction and respond in English.",
+            KO,
+            "한국어 응답:\n사과입니다.\n\nEnglish instruction:\nName a fruit.\n\nEnglish response:\nAn apple.",
+        ),
+        (
+            "plug-no-instruction",
+            "Please respond both in English and in Korean.",
+            KO,
+            "English response:\nAn apple.\n\n한국어 응답:\n사과입니다.",
+        ),
+        (
+            "plug-no-response",
+            "Please interpret the instruction in English, and then respond in Korean.",
+            KO,
+            "English instruction:\nName a fruit.\n\n한국어 응답:\n사과입니다.",
+        ),
+        ("mono", AS_KO, KO, "사과입니다."),
+        ("pivot", "", EN, "An apple."),
+        ("code-switch", AS_KO, EN, "사과입니다."),
+        ("code-switch-reverse", "Please respond to the following user message in English.", KO, "An apple."),
+        ("translate-instruction", "Please translate the following user message into Korean.", EN, KO),
+        ("translate-response", "Please translate the following user message into Korean.", "An apple.", "사과입니다."),
+        ("x-instruct", AS_KO, EN, "사과입니다."),
+        ("prompt", "", KO, None),
+    ],
+)
+def test_the_turns_of_each_layout(layout: LayoutName, system: str, user: str, assistant: str | None) -> None:
+    turns = [("system", system), ("user", user), ("assistant", assistant)]
+    expected = [{"role": role, "content": content} for role, content in turns if content]
+    assert pair.messages(PARTS._replace(instruction=KO), layout, "en", "ko") == expected
 
 
 # --- render and extract
@@ -91,21 +135,30 @@ def test_mono_is_the_bare_response() -> None:
 
 
 def test_messages_are_system_then_target_instruction_then_rendered_parts() -> None:
-    assert pair.messages("과일 하나를 말해 보세요.", PARTS, "plug", "en", "ko") == [
+    assert pair.messages(PARTS._replace(instruction="과일 하나를 말해 보세요."), "plug", "en", "ko") == [
         {"role": "system", "content": pair.system_line("plug", "en", "ko")},
         {"role": "user", "content": "과일 하나를 말해 보세요."},
         {"role": "assistant", "content": PLUG_KO},
     ]
 
 
-@given(languages_of_a_pair, st.sampled_from(sorted(LAYOUTS)), bare_text, bare_text, bare_text)
+def only(parts: Parts, layout: LayoutName) -> Parts:
+    """What the answer of a layout holds of a pair."""
+    held = {part.field for part in LAYOUTS[layout].parts}
+    return Parts(*(text if field in held else "" for field, text in parts._asdict().items()))
+
+
+@given(languages_of_a_pair, st.sampled_from(sorted(LAYOUTS)), *[bare_text] * 4)
 def test_extract_gives_back_what_was_rendered_unless_a_line_starts_with_a_label(
-    pair_of: list[str], layout: LayoutName, pivot_instruction: str, pivot_response: str, response: str
+    pair_of: list[str],
+    layout: LayoutName,
+    pivot_instruction: str,
+    pivot_response: str,
+    response: str,
+    instruction: str,
 ) -> None:
     pivot, target = pair_of
-    parts = Parts(pivot_instruction, pivot_response, response)
-    if layout != "plug":
-        parts = Parts("", "", response if layout == "mono" else "")
+    parts = only(Parts(pivot_instruction, pivot_response, response, instruction), layout)
     assume(not any(opens_a_line(text, pair.labels(layout, pivot, target)) for text in parts))
     assert pair.extract(pair.render(parts, layout, pivot, target), layout, pivot, target) == parts
 
@@ -119,10 +172,10 @@ def test_the_turns_of_a_column_are_the_messages_of_each_row(
     pivot_response: str,
     response: str,
 ) -> None:
-    parts = Parts(pivot_instruction, pivot_response, response)
-    rows = pl.DataFrame([{"instruction": instruction, **parts._asdict()}, {"instruction": "", **PARTS._asdict()}])
+    pairs = [Parts(pivot_instruction, pivot_response, response, instruction), PARTS]
+    rows = pl.DataFrame([parts._asdict() for parts in pairs])
     turns = rows.select(pair.turns(layout, *pair_of)).to_series().to_list()
-    assert turns == [pair.messages(text, of, layout, *pair_of) for text, of in ((instruction, parts), ("", PARTS))]
+    assert turns == [pair.messages(parts, layout, *pair_of) for parts in pairs]
 
 
 @pytest.mark.parametrize("pivot", CODES)
@@ -210,20 +263,26 @@ def clashing_labels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     table["da"] = replace(table["da"], response_label=table["no"].response_label + " (dansk)")
     monkeypatch.setattr(languages, "table", lambda: table)
     yield
-    pair._check.cache_clear()
+    pair.layouts.check.cache_clear()
 
 
 def test_languages_whose_labels_clash_are_refused(clashing_labels: None) -> None:
-    pair._check.cache_clear()
+    pair.layouts.check.cache_clear()
     with pytest.raises(LanguageError, match="'no' and 'da' cannot be paired: the label 'Svar på norsk:'"):
         pair.labels("plug", "no", "da")
 
 
 def test_a_prompt_is_the_users_turn_alone() -> None:
-    nothing = Parts("Name a fruit.", "", "")
-    assert pair.messages(" 과일?\n", nothing, "prompt", "en", "ko") == [{"role": "user", "content": "과일?"}]
+    nothing = Parts("Name a fruit.", "", "", " 과일?\n")
+    assert pair.messages(nothing, "prompt", "en", "ko") == [{"role": "user", "content": "과일?"}]
     assert pair.layouts_json(["prompt"], "en", ["ko"]) == {
-        "prompt-v1": {"layout": "prompt", "pivot": "en", "parts": [], "languages": {"ko": {"system": "", "labels": []}}}
+        "prompt-v1": {
+            "layout": "prompt",
+            "pivot": "en",
+            "user": "instruction",
+            "parts": [],
+            "languages": {"ko": {"system": "", "labels": []}},
+        }
     }
 
 
@@ -231,19 +290,22 @@ def test_a_prompt_is_the_users_turn_alone() -> None:
 
 
 def test_layouts_json_is_enough_to_extract_without_this_module() -> None:
-    published = json.loads(json.dumps(pair.layouts_json(["plug", "mono"], "en", ["ko", "zh"])))
-    assert list(published) == ["plug-v1", "mono-v1"]
-    for template, layout in (("plug-v1", "plug"), ("mono-v1", "mono")):
-        assert published[template]["layout"] == layout
-        assert published[template]["pivot"] == "en"
-        assert list(published[template]["languages"]) == ["ko", "zh"]
-    plug, mono = published["plug-v1"], published["mono-v1"]
-    assert mono["parts"] == ["response"] and mono["languages"]["ko"]["labels"] == []
-    assert plug["languages"]["zh"]["system"] == pair.system_line("plug", "en", "zh")
-    found = plug["languages"]["ko"]["labels"]
-    _, *pieces = re.split("(?m)^(" + "|".join(map(re.escape, found)) + ")", PLUG_KO)
-    assert pieces[::2] == found
-    assert dict(zip(plug["parts"], [text.strip() for text in pieces[1::2]], strict=True)) == PARTS._asdict()
+    published = json.loads(json.dumps(pair.layouts_json(LAYOUTS, "en", ["ko", "zh"])))
+    assert list(published) == [layout.template for layout in LAYOUTS.values()]
+    texts = PARTS._replace(instruction=KO)
+    for layout, told in zip(LAYOUTS, published.values(), strict=True):
+        assert told["layout"] == layout and told["pivot"] == "en" and list(told["languages"]) == ["ko", "zh"]
+        turns = {turn["role"]: turn["content"] for turn in pair.messages(texts, layout, "en", "ko")}
+        assert turns.get("system", "") == told["languages"]["ko"]["system"]
+        assert turns["user"] == getattr(texts, told["user"])
+        found, answer = told["languages"]["ko"]["labels"], turns.get("assistant", "")
+        if found:
+            _, *pieces = re.split("(?m)^(" + "|".join(map(re.escape, found)) + ")", answer)
+            assert pieces[::2] == found
+            answers = [text.strip() for text in pieces[1::2]]
+        else:
+            answers = [answer] * len(told["parts"])
+        assert answers == [getattr(texts, field) for field in told["parts"]]
 
 
 # --- fold
@@ -430,5 +492,19 @@ def test_kept_rows_survive_every_layout_and_quarantined_ones_hold_a_label(
     assert out["status"] == ("quarantined" if collides else "kept")
     if not collides:
         parts = Parts(*(out[field] or "" for field in fields))
-        assert pair.extract(pair.render(parts, "plug", pivot, target), "plug", pivot, target) == parts
-        assert pair.extract(pair.render(parts, "mono", pivot, target), "mono", pivot, target) == Parts("", "", parts[2])
+        parts = parts._replace(instruction=out["instruction"])
+        for layout in LAYOUTS:
+            assert pair.extract(pair.render(parts, layout, pivot, target), layout, pivot, target) == only(parts, layout)
+
+
+# --- docs/layouts.md
+
+
+def test_the_page_on_layouts_tells_each_as_the_code_has_it() -> None:
+    page = (Path(__file__).parents[1] / "docs/layouts.md").read_text(encoding="utf-8")
+    told = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    assert [row for row in told[2:]] == [
+        [name, of.system or "–", of.user, "`, `".join(part.field for part in of.parts)]
+        for name, of in LAYOUTS.items()
+        if name != "prompt"
+    ]

@@ -14,7 +14,8 @@ import pytest
 from plugdata import recipe, stages
 from plugdata.corpus import BATCH, Corpus, Workers, parts
 from plugdata.errors import GateError, InputError, PlugdataError
-from plugdata.rows import PAIR, tagged_hash
+from plugdata.hashing import tagged_hash
+from plugdata.rows import PAIR
 
 ROOT = Path(__file__).parents[1]
 N = 12

@@ -55,7 +55,7 @@ NONE = [
 def test_personal_data_is_found_and_masked(text: str, kinds: list[str], masked: str) -> None:
     assert pii.kinds(text) == kinds
     assert pii.masked(text, pii.KINDS) == masked
-    assert pl.Series([text]).str.contains(pii.PATTERN)[0], "whole columns are asked for less"
+    assert pii.may_hold(pl.Series([text]))[0]
 
 
 @pytest.mark.parametrize("text", NONE)
@@ -77,7 +77,7 @@ def test_nothing_is_found_in_what_was_masked_and_whole_columns_miss_nothing(text
     assert pii.kinds(text) == [] or masked != text
     assert (pii.kinds(text) == []) == (masked == text)
     if pii.kinds(text):
-        assert pl.Series([text]).str.contains(pii.PATTERN)[0]
+        assert pii.may_hold(pl.Series([text]))[0]
 
 
 @given(st.integers(10**14, 10**15 - 1))

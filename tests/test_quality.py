@@ -15,9 +15,10 @@ from sacrebleu.metrics.chrf import CHRF
 from plugdata import languages
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Member, Missing, replay
+from plugdata.hashing import tagged_hash
 from plugdata.recipe import Model
 from plugdata.recipe.quality import BackTranslation, Judge, Quality
-from plugdata.rows import DEDUP, QUALITY, Status, tagged_hash
+from plugdata.rows import DEDUP, QUALITY, Status
 from plugdata.translate.protocols import tag_suffix
 from plugdata.translate.quality import (
     Abstained,

@@ -43,11 +43,13 @@ def test_every_command_and_snippet_of_the_readme_works(tmp_path: Path) -> None:
         for topic in topics
     ]
     (tmp_path / "alpaca.json").write_text(json.dumps(records))
+    korean = {"instruction": "오래된 다리를 설명해 주세요.", "response": "나무 사이로 물소리가 먼저 들립니다."}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(korean))
     (tmp_path / "recipe.yaml").write_text(_blocks("yaml")[0])
     commands = _commands()
     assert [command[1] for command in commands] == [
         *("translate", "status", "filter", "sample", "filter", "dedup", "report", "push"),
-        *("run", "run"),
+        *("run", "run", "filter", "dedup"),
     ]
     with LlmServer() as llm, HubServer() as hub:
         theirs = hub.environment(tmp_path / "hf") | {"OPENAI_API_KEY": "any", "PLUGDATA_BASE_URL": llm.base_url}

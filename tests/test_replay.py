@@ -16,8 +16,8 @@ from plugdata.calls.pool import TOGETHER, replay, replays
 from plugdata.checks import lid
 from plugdata.checks.refusal import READ_CHARS, new_refusal, none_refuses
 from plugdata.checks.repetition import MAX_UNIT, MIN_CHARS, is_loop
+from plugdata.hashing import tagged_hash
 from plugdata.recipe import Translate
-from plugdata.rows import tagged_hash
 from plugdata.translate.task import HELD, Translator, translator
 from plugdata.wire import Answer, Message, Request, Result
 from tests import asking

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from plugdata import rows, sources
 from plugdata.errors import SourceError
+from plugdata.hashing import tagged_hash
 from plugdata.recipe import Source
 
 GOOD = {"instruction": "Name a fruit.", "input": "", "output": "Apple."}
@@ -179,7 +180,7 @@ def test_a_bad_record_is_quarantined_and_its_neighbours_live(load: Load, line: b
     assert (bad["stage"], bad["reason"], bad["reasons"]) == ("source", "bad-record", ["bad-record"])
     assert (bad["detail"], bad["place"], bad["ordinal"]) == (detail, "data.jsonl:2", 1)
     assert bad["instruction"] == line.decode(errors="backslashreplace")
-    assert bad["id"] == rows.tagged_hash(["bad", "data", "data.jsonl:2"])
+    assert bad["id"] == tagged_hash(["bad", "data", "data.jsonl:2"])
 
 
 @pytest.mark.parametrize(

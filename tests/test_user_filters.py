@@ -168,12 +168,19 @@ def test_bare_off_in_yaml_is_the_action_off() -> None:
     assert Filter.model_validate({"pii": {"action": False}}).pii.action == "off"
 
 
-def test_a_tokenizer_that_is_absent_or_none_is_told(tmp_path: Path) -> None:
+def test_a_tokenizer_that_is_absent_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         tokens.fetch(str(tmp_path / "tokenizer.json"))
-    (tmp_path / "tokenizer.json").write_text("[]")
-    with pytest.raises(InputError, match=r"no tokenizer\.json"):
-        tokens._check(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"model": {}}', '{"version": "1.0", "model": {"type": "BPE"}}', "\ufeff"]
+)
+def test_a_file_that_is_no_tokenizer_is_told_in_one_line(tmp_path: Path, content: str) -> None:
+    pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"^filter\.length\.tokenizer: \S+ is no tokenizer\.json: [^\n]+$"):
+        tokens.load(tmp_path / "tokenizer.json")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tokenizers") is not None, reason="tokenizers is installed")

@@ -33,6 +33,13 @@ WORD = re.compile(
 """A word to translate: two letters or more, of which the first is no capital. Names and `x` are none."""
 _ASCII_WORD = re.compile("[a-z][A-Za-z]")
 """In every word of a source in ASCII."""
+_WORD_OF_ASCII = re.compile("(?<![A-Za-z0-9])[a-z][A-Za-z]+")
+"""WORD in a text that is ASCII, in half the time."""
+
+
+def to_translate(text: str) -> list[str]:
+    """Every WORD of a text, in order."""
+    return (_WORD_OF_ASCII if text.isascii() else WORD).findall(text)
 
 
 def echo(source: str, answer: str) -> float:
@@ -40,8 +47,8 @@ def echo(source: str, answer: str) -> float:
 
     Words are those to translate: no names, numbers or single letters. An answer with fewer than three gives 0.
     """
-    runs = _runs(WORD.findall(answer))
-    return len(runs & _runs(WORD.findall(source))) / len(runs) if runs else 0.0
+    runs = _runs(to_translate(answer))
+    return len(runs & _runs(to_translate(source))) / len(runs) if runs else 0.0
 
 
 def is_echo(source: str, answer: str) -> bool:
@@ -62,7 +69,7 @@ def is_echo(source: str, answer: str) -> bool:
     if echo(source, answer) < ECHO_MIN:
         return False
     source, answer = prose_of(source), prose_of(answer)
-    return len(WORD.findall(source)) >= MIN_WORDS and echo(source, answer) >= ECHO_MIN
+    return len(to_translate(source)) >= MIN_WORDS and echo(source, answer) >= ECHO_MIN
 
 
 def _runs(words: list[str]) -> set[tuple[str, ...]]:

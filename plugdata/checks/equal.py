@@ -5,9 +5,22 @@
 knows no language and no row.
 """
 
+import polars as pl
+
 MIN_LETTERS = 15
 """Letters and digits of the shortest response judged: "Yes", "7" or a choice often stand in an instruction by
 themselves, at another place in another language."""
+
+
+_MOST = 2
+"""Times the letters and digits that a text's other characters are, at most: no text is mostly commas."""
+_END = 40
+"""Characters at the end of two texts that are compared before all are: hardly any two end alike."""
+
+MAY_BE = (pl.col("response").str.len_chars() >= MIN_LETTERS) & (
+    pl.col("response").str.len_chars() <= _MOST * pl.col("instruction").str.len_chars()
+)
+"""What holds of every row of which `equal` does: of one row in five."""
 
 
 def equal(source_instruction: str, source_response: str, instruction: str, response: str) -> bool:
@@ -20,13 +33,16 @@ def equal(source_instruction: str, source_response: str, instruction: str, respo
 
 
 def _gives_back(instruction: str, response: str) -> bool:
-    if len(response) < MIN_LETTERS or len(response) > 2 * len(instruction):  # 2: no text is mostly commas
+    if len(response) < MIN_LETTERS or len(response) > _MOST * len(instruction):
+        return False
+    ends = _folded(instruction[-_END:]), _folded(response[-_END:])
+    if not (ends[0].endswith(ends[1]) or ends[1].endswith(ends[0])):
         return False
     folded = _folded(response)
     if len(folded) < MIN_LETTERS:
         return False
     parts = (instruction, instruction.rpartition("\n\n")[2])
-    return any(len(part) <= 2 * len(response) and _folded(part) == folded for part in parts)
+    return any(len(part) <= _MOST * len(response) and _folded(part) == folded for part in parts)
 
 
 def _folded(text: str) -> str:

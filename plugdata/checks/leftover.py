@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from plugdata.checks.copying import MIN_WORDS, WORD
+from plugdata.checks.copying import MIN_WORDS, to_translate
 
 RUN = 3
 """Words of the shortest run that counts, as in an echo: two in a row are often a term that stays ("machine learning"),
@@ -26,9 +26,12 @@ def leftover(source: str, target: str) -> float | None:
     shared = {word for word in set(source.split()).intersection(spaced) if len(word) > 1 and word.islower()}
     if target and not any(one in shared and two in shared for one, two in pairwise(spaced)):  # far faster than below
         return 1.0
-    ours, theirs = WORD.findall(source), WORD.findall(target)
+    ours, theirs = to_translate(source), to_translate(target)
     if len(ours) < MIN_WORDS or len(theirs) < MIN_WORDS:
         return None
+    known = set(ours)
+    if b"\1" * RUN not in bytes([word in known for word in theirs]):  # nearly always; to compare runs takes longer
+        return 1.0
     runs = set(zip(*(ours[i:] for i in range(RUN)), strict=False))
     left: set[int] = set()
     for place, run in enumerate(zip(*(theirs[i:] for i in range(RUN)), strict=False)):

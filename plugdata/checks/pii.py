@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Collection
 from itertools import pairwise
 
+import polars as pl
+
 EMAIL, PHONE, CARD, IBAN = KINDS = ("email", "phone", "card", "iban")
 
-PATTERN = r"@|\+[ (]{0,2}\d|\d[ .()-]{0,2}\d{2,4}[ .()-]{1,2}\d{2,4}|\d{12}|[A-Z]{2}\d{2}[ A-Z0-9]{11}"
-"""What every text has in which something is found: for whole columns (Polars), to leave nearly all texts alone."""
+_NUMBER = r"\d(?:[ .()-]{0,2}\d){7}|[A-Z]{2}\d{2}[ A-Z0-9]{11}"
+"""What every text has in which a number is found: eight digits of a phone or card, the head of an IBAN."""
 
 _EMAIL = re.compile(r"(?a)(?<![\w.%+-])[\w.%+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 _RESERVED = re.compile(r"(?i)(?:[@.]example\.(?:com|net|org)|\.(?:example|test|invalid|localhost))$")
@@ -35,6 +37,12 @@ _WRITTEN = re.compile(
     r"|0\d(?:[ .]\d\d){4}"  # 01 42 68 53 00
 )
 _FICTION = re.compile(r"(?:\+? ?1[ .-]?)?\(?[2-9]\d\d\)?[ .-]?555[ .-]?\d{4}")
+
+
+def may_hold(texts: pl.Series) -> pl.Series:
+    """False only for a text in which nothing is found: of nearly all. Null stays null."""
+    numbers = texts.str.contains(r"\d").arg_true()  # that is told in a quarter of the time
+    return texts.str.contains("@", literal=True).scatter(numbers, texts.gather(numbers).str.contains(f"@|{_NUMBER}"))
 
 
 def kinds(text: str) -> list[str]:

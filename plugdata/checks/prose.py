@@ -44,6 +44,8 @@ MIN_LETTERS = 15
 """Letters of prose below which language ID and the script check abstain: lid.176 is right on 85 to 100 % of sentences
 but on 16 to 100 % of word pairs and 3 to 100 % of single words (lowest: Swahili); "Hello" has been taken for Serbian
 (cld3 #31)."""
+ENOUGH_LETTERS = rf"(?:\p{{L}}\P{{L}}*){{{MIN_LETTERS}}}"
+"""For Polars: what a text holds that has as many."""
 
 _COMPILED = re.compile(PATTERN)
 _SIGN = r"[`~;<@$\\{⟦]|://|www\.|\]\("

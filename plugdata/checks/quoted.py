@@ -18,7 +18,9 @@ _SMALL = "(?:of|the|an?|and|in|on|at|to|for|from|with|by|de|la|le|du|des|del|di|
 _TITLE = rf"(?<![\w'’.-])[A-Z][\w'’.-]*+(?:[ ,:]{{1,2}}(?:{_SMALL}){{0,2}}[A-Z0-9][\w'’.-]*+)++"
 _SPAN = re.compile(f"({_QUOTED})|{_TITLE}")
 _NAME = re.compile(rf"{_TITLE}|[A-Z]\w*")
-_WORTH_ASKING = rf"{_QUOTED}|[A-Z][^ \n]*[ ,:]{{1,2}}(?:{_SMALL}){{0,2}}[A-Z0-9]"
+_OPENED = "".join(pair[0] for pair in _PAIRS)
+_WORTH_ASKING = rf"[{_OPENED}]|[A-Z][^ \n]*[ ,:]{{1,2}}(?:{_SMALL}){{0,2}}[A-Z0-9]"
+"""Not the whole quotation: its bounded run costs Polars' engine fifty times as much (45 µs a row of 800 characters)."""
 
 MOST = 0.5
 """Share of a text from which quotations are its content: an answer that is one quotation is to be translated."""
@@ -32,7 +34,7 @@ def without_quoted(proses: pl.Series, sources: Sequence[pl.Series]) -> pl.Series
     texts = proses.gather(asked).to_list()
     held = zip(*(source.gather(asked).fill_null("").to_list() for source in sources), strict=True)
     left = [_without(text, "\n".join(source)) for text, source in zip(texts, held, strict=True)]
-    return proses.scatter(asked, left)
+    return proses.clone().scatter(asked, left)
 
 
 def _without(text: str, source: str) -> str:

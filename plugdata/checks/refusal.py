@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
+import polars as pl
+
 READ_CHARS = 200
 """Characters read at either end: two or three sentences."""
 
@@ -47,6 +49,36 @@ def new_refusal(source: str, answer: str, source_code: str, target_code: str) ->
     if _said(folded, dict.fromkeys((source_code, "en"))) or _DECLINES.search(folded):
         return None
     return phrase
+
+
+def may_refuse(texts: pl.Series, source_code: str, target_code: str) -> pl.Series:
+    """False only where `new_refusal` is None for a text, whatever its source: of nearly all. Null stays null."""
+    bare = pl.col("").str.strip_chars(_SPACE)
+    ends = pl.concat_str(bare.str.head(READ_CHARS), pl.lit(" "), bare.str.tail(READ_CHARS))
+    read = pl.when(bare.str.len_chars() > 2 * READ_CHARS).then(ends).otherwise(bare)
+    return texts.to_frame("").select(read.str.contains(_hint(_codes(source_code, target_code)))).to_series()
+
+
+@cache
+def _hint(codes: tuple[str, ...]) -> str:
+    """A pattern, of Polars, that finds something in whatever holds a clue of some languages once it is folded."""
+    return rf"(?i){'|'.join(map(_unfolded, _clues(codes)))}|[{_LONGER}]"
+
+
+def _unfolded(clue: str) -> str:
+    """A pattern of all that may be folded to a clue, in whatever case."""
+    left_out = "".join(char for char, plain in _SAME if not plain)
+    chars = []
+    for char in clue:
+        same = "".join(other for other, plain in _SAME if plain == char)
+        chars.append(rf"[{_SPACE}{left_out}]+" if char == " " else f"[{re.escape(char)}{same}{'İ' * (char == 'i')}]")
+    between = f"[{left_out}]*"
+    return between.join(chars).replace(f"[s]{between}[s]", f"(?:[s]{between}[s]|ß)")
+
+
+_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_LONGER = "".join(char for char in map(chr, range(0x10000)) if len(char.casefold()) > 1 and char not in "ßẞİ")
+"""Characters, ligatures mostly, that fold to several: rare enough to be asked about without a look at the clues."""
 
 
 def none_refuses(answers: Iterable[str], source_code: str, target_code: str) -> bool:

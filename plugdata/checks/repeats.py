@@ -42,7 +42,7 @@ def compression(source: str, target: str) -> float | None:
 
 def _pressed(text: str) -> float:
     """Bytes per character after LZ4, at most 1: of a short text it makes more."""
-    low = text.encode("utf-16-le", "surrogatepass")[::2]
+    low = text.encode() if text.isascii() else text.encode("utf-16-le", "surrogatepass")[::2]
     return min(1.0, len(_lz4().compress(low, asbytes=True)) / len(low))
 
 

@@ -19,13 +19,20 @@ def share(prose: pl.Series, language: Language) -> pl.Series:
     A short text abstains because "Python", "NASA" or "Harry Potter" is a right answer in any script.
     """
     scripts = "".join(rf"\p{{{name}}}" for name in language.scripts)
-    # Taking out whole runs is several times faster than counting characters; what is left is short where all is well.
-    rest = prose.str.replace_all(rf"[\p{{L}}&&[{scripts}]]+", "")
-    ours = prose.str.len_chars() - rest.str.len_chars()
-    letters = ours + rest.str.count_matches(r"[\p{L}--\p{Common}]")
-    heavy = weight(language)
-    by_weight = ours * heavy / (letters - ours + ours * heavy)
-    return pl.select(pl.when(letters >= MIN_LETTERS).then(by_weight)).to_series()
+    ours, foreign = rf"[\p{{L}}&&[{scripts}]]", rf"[\p{{L}}--[{scripts}]--\p{{Common}}]"
+    # Most texts hold no foreign letter, which is told several times faster than how many there are.
+    pure = pl.select(pl.when(prose.str.contains(rf"(?:{ours}[^{ours}]*){{{MIN_LETTERS}}}")).then(1.0)).to_series()
+    places = prose.str.contains(foreign).arg_true()
+    return pure.scatter(places, _share(prose.gather(places), ours, foreign, weight(language)))
+
+
+def _share(prose: pl.Series, ours: str, foreign: str, heavy: float) -> pl.Series:
+    # Taking out whole runs is several times faster than counting characters.
+    rest = prose.str.replace_all(f"{ours}+", "")
+    n_ours = prose.str.len_chars() - rest.str.len_chars()
+    n_foreign = rest.str.count_matches(foreign)
+    by_weight = n_ours * heavy / (n_foreign + n_ours * heavy)
+    return pl.select(pl.when(n_ours + n_foreign >= MIN_LETTERS).then(by_weight)).to_series()
 
 
 def weight(language: Language) -> float:

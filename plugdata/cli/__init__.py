@@ -4,8 +4,8 @@ stdout is the answer, stderr the progress and the errors. A known error is one o
 what next) and its class's exit code; a traceback only with PLUGDATA_DEBUG=1. Everything heavy is imported inside
 the command that needs it, so that `--help` answers at once.
 
-Commands stand by what they are for: making.py, looking.py, publishing.py, ledger.py. What they share is how a recipe
-is asked for (options.py) and how the answer is shown (showing.py).
+Commands stand by what they are for: making.py, curating.py, looking.py, publishing.py, ledger.py. What they share is
+how a recipe is asked for (options.py) and how the answer is shown (showing.py).
 """
 
 import os
@@ -14,16 +14,18 @@ import sys
 import click
 
 from plugdata import __version__
-from plugdata.cli import looking, making, publishing
+from plugdata.cli import curating, looking, making, publishing
 from plugdata.cli.ledger import ledger
 from plugdata.errors import PlugdataError
 
 COMMANDS = (
-    *(making.demo, making.plan, making.run, making.translate, making.pair, making.filter, making.dedup),
+    *(making.demo, making.plan, making.run, making.translate, making.pair, curating.filter, curating.dedup),
     *(
         making.retry,
         making.merge,
         publishing.push,
+        publishing.pull,
+        publishing.export,
         looking.status,
         looking.stats,
         looking.sample,

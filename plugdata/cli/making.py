@@ -182,50 +182,6 @@ def pair(
             pipeline.run(recipe_of(corpus, assignments), first="pair", until="pair", watch=watch)
 
 
-def _stage_command(name: str, summary: str) -> click.Command:
-    @click.command(name, help=summary)
-    @corpus_argument
-    @set_option
-    @quiet_option
-    def command(corpus: Path, assignments: tuple[str, ...], quiet: bool) -> None:
-        from plugdata import pipeline
-
-        asked = recipe_of(corpus, assignments)
-        with funnel_of(corpus), watching(quiet) as watch:
-            pipeline.run(asked, first="pair", until=name, watch=watch)
-
-    return command
-
-
-filter = _stage_command("filter", "Measure the pairs of CORPUS and apply the thresholds. No call is sent.")
-
-
-@click.command(short_help="Take duplicates out of CORPUS. No call is sent.")
-@corpus_argument
-@click.option("--per-language", is_flag=True, help="Decide in each language by itself: more rows, not parallel ones.")
-@click.option(
-    "--against", multiple=True, metavar="PATH|HUB_ID", help="No row may repeat one of these; may be repeated."
-)
-@set_option
-@quiet_option
-def dedup(
-    corpus: Path, per_language: bool, against: tuple[str, ...], assignments: tuple[str, ...], quiet: bool
-) -> None:
-    """Take duplicates out of CORPUS, in every language alike, and what other data sets have. No call is sent.
-
-    \b
-    plugdata dedup corpora/alpaca --set dedup.near=0.7
-    plugdata dedup corpora/alpaca --against corpora/dolly --against me/plug-ko
-    """
-    from plugdata import pipeline
-
-    flags = [*(["dedup.per_language=true"] if per_language else [])]
-    flags += [f"dedup.against={json.dumps(against)}"] if against else []
-    asked = recipe_of(corpus, (*flags, *assignments))
-    with funnel_of(corpus), watching(quiet) as watch:
-        pipeline.run(asked, first="pair", until="dedup", watch=watch)
-
-
 @click.command(short_help="Ask again for rows that came to nothing.")
 @corpus_argument
 @click.option("--reason", "reasons", multiple=True, required=True, metavar="R", help="E.g. echo; several may be given.")

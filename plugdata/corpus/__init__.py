@@ -14,8 +14,8 @@ synced and renamed, so a reader never sees half of one. A stage holds one Parque
 rename replaces it whole, where a folder of parts could be seen half old, half new.
 
 The parts: directory (what lies where, the lock, rows written and counted), manifest (what stands in it), files
-(written whole or not at all), sorting (of any number of rows, on disk), parts (row-wise work on all cores), log (what
-a run tells). Knows nothing of what the stages do.
+(written whole or not at all), sorting (of any number of rows, on disk), aside (rows on disk, to be gone through again),
+parts (row-wise work on all cores), log (what a run tells). Knows nothing of what the stages do.
 """
 
 from plugdata.corpus.directory import BATCH, Corpus, Written

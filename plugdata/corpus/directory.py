@@ -154,7 +154,7 @@ class Corpus:
         import pyarrow.parquet as pq
 
         path = self.part(stage, lang)
-        with reading(path), pq.ParquetFile(path) as file:
+        with reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(BATCH, columns=columns and list(columns)):
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)

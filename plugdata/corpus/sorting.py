@@ -84,7 +84,7 @@ def _merged(path: Path, ends: Sequence[int], columns: Sequence[str]) -> Iterator
     """The rows of all runs in order, a frame at a time: those up to the least of the last rows at hand."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
 
         def stretches(start: int, end: int) -> Iterator[pl.DataFrame]:
             for group in range(start, end):

@@ -4,26 +4,28 @@ What a stage computes is in stages/; here its rows are written through the corpu
 noted in the manifest, which is written last.
 """
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from plugdata import planning, stages
 from plugdata import recipe as recipes
 from plugdata.calls.ledger.merge import merge as merge_ledgers
 from plugdata.calls.ledger.store import Ledger
-from plugdata.corpus import Corpus
-from plugdata.errors import InputError
+from plugdata.corpus import Corpus, stage_key
+from plugdata.errors import GateError, InputError
 from plugdata.pipeline import again
 from plugdata.pipeline.conductor import SILENT, Conductor, Watch, noted
 from plugdata.publish import dist, hub
+from plugdata.publish.hub import folder as hub_folder
+from plugdata.publish.pull import pull as pull_rows
 from plugdata.recipe import Model, Recipe
 from plugdata.review.plan import Plan
-from plugdata.rows import CONTRACTS, Reason
+from plugdata.rows import CONTRACTS, Reason, Status
 
 STAGES = (*CONTRACTS, "dist")
 
-__all__ = ["SILENT", "STAGES", "Watch", "merge", "plan", "push", "retry", "run"]
+__all__ = ["SILENT", "STAGES", "Watch", "merge", "plan", "preview", "pull", "push", "push_to", "retry", "run"]
 
 
 def run(
@@ -125,23 +127,97 @@ def retry(
     return run(asking, until=until, watch=watch)
 
 
-def push(recipe: Recipe, *, public: bool = False, create_pr: bool = False, watch: Watch = SILENT) -> hub.Pushed:
+def push(
+    recipe: Recipe,
+    *,
+    public: bool = False,
+    revision: str = "main",
+    tag: str | None = None,
+    create_pr: bool = False,
+    schema_change: bool = False,
+    force: bool = False,
+    watch: Watch = SILENT,
+) -> hub.Pushed:
     """The corpus of a recipe on the Hub: dist/ built anew from its translations, checked, uploaded in one commit,
     loaded back with a fresh cache and compared.
 
-    Raises InputError where the recipe names no repo, CorpusError if dist/ does not read back from disk, HubError for
-    a refusal.
+    Raises InputError where the recipe names no repo, CorpusError if dist/ does not read back from disk, GateError,
+    with nothing sent, for what may not be published, HubError for a refusal.
     """
-    if recipe.publish.repo is None:
-        raise InputError("no repo to push to", "give --repo ORG/NAME, or `publish.repo` in the recipe")
+    to = hub.Target(_repo(recipe), public, revision, tag, create_pr, schema_change, force)
+    with _built(recipe, watch) as built:
+        pushed = hub.push(built, to, token=None, say=watch.say)
+        hub.verify(built, to.repo, pushed.commit, token=None)
+    return pushed
+
+
+def push_to(
+    recipe: Recipe, folder: Path, *, schema_change: bool = False, force: bool = False, watch: Watch = SILENT
+) -> hub.Preview:
+    """The corpus of a recipe in a folder, as the Hub would hold it; what that changed. Raises as `push`."""
+    with _built(recipe, watch) as built:
+        return hub_folder.push(built, folder, schema_change=schema_change, force=force)
+
+
+def preview(
+    recipe: Recipe,
+    *,
+    folder: Path | None = None,
+    revision: str = "main",
+    tag: str | None = None,
+    create_pr: bool = False,
+    schema_change: bool = False,
+    force: bool = False,
+    watch: Watch = SILENT,
+) -> hub.Preview:
+    """What `push`, or `push_to` a folder, would change there. Sends nothing. Raises as they do."""
+    to = None if folder else hub.Target(_repo(recipe), False, revision, tag, create_pr, schema_change, force)
+    with _built(recipe, watch) as built:
+        if folder:
+            return hub_folder.preview(built, folder, schema_change=schema_change, force=force)
+        assert to
+        return hub.preview(built, to, token=None, say=watch.say)
+
+
+def pull(repo: str, corpus: Path, *, revision: str | None = None, watch: Watch = SILENT) -> Corpus:
+    """A published corpus as a corpus again, in a new directory: its rows with their ids, its translations as given
+    ones, brought up to `pair`. No model is asked; a language added to its recipe is translated by the next run.
+
+    Raises InputError for a directory that exists, or a data set that plugdata did not publish; HubError.
+    """
+    if (corpus / "recipe.yaml").exists():
+        raise InputError(f"{corpus} is a corpus already", "name a new folder")
+    made = Corpus.create(corpus)
+    with made.lock():
+        recipe = pull_rows(repo, revision, corpus, token=None, say=watch.say)
+        made.write_text("recipe.yaml", recipes.dump(recipe))
+    return run(recipe, until="pair", send=False, watch=watch)
+
+
+@contextmanager
+def _built(recipe: Recipe, watch: Watch) -> Iterator[Path]:
+    """dist/ of a corpus, made anew and checked, while nobody else writes the corpus. Raises GateError for more failed
+    rows than the recipe lets pass."""
     corpus = run(recipe, first="pair", watch=watch)
     with corpus.lock():
+        manifest = corpus.manifest()
+        assert manifest
+        for lang in recipe.translated:
+            counts = manifest.stages[stage_key("translate", lang)].counts
+            n, most = counts.taken(Status.FAILED), recipe.publish.max_failed
+            if n > (most if isinstance(most, int) else most * counts.rows):
+                raise GateError(
+                    f"{lang}: the calls of {n:,} of {counts.rows:,} rows failed, and `publish.max_failed` is {most}",
+                    f"`plugdata run {corpus.recipe}` asks for these alone; or raise publish.max_failed",
+                )
         dist.check(corpus.dist)
-        pushed = hub.push(
-            corpus.dist, recipe.publish.repo, public=public, create_pr=create_pr, token=None, say=watch.say
-        )
-        hub.verify(corpus.dist, recipe.publish.repo, pushed.commit, token=None)
-    return pushed
+        yield corpus.dist
+
+
+def _repo(recipe: Recipe) -> str:
+    if recipe.publish.repo is None:
+        raise InputError("no repo to push to", "give --repo ORG/NAME, or `publish.repo` in the recipe")
+    return recipe.publish.repo
 
 
 def _refuse_other_rows(corpus: Corpus, recipe: Recipe) -> None:

@@ -20,8 +20,9 @@ from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Member
 from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, Workers, logged, stage_key
 from plugdata.errors import InputError, PartialError
+from plugdata.hashing import tagged_hash
 from plugdata.recipe import Recipe
-from plugdata.rows import Status, kept, tagged_hash
+from plugdata.rows import Status, kept
 from plugdata.stages import Step
 
 PROGRESS_EVERY_S = 0.5
@@ -91,7 +92,7 @@ class Conductor:
             for batch in self.corpus.batches("screen")
             for origin in batch.filter(kept()).select("source", "license").unique().iter_rows()
         }
-        licenses.declared(self.recipe.publish.license, found)
+        licenses.declared(self.recipe.publish.license, found, self.recipe.publish.split_by_license)
 
     def check_access(self) -> None:
         """See that there are models, keys and prices before work is done; not where nothing may be left to ask.
@@ -133,7 +134,8 @@ class Conductor:
             case "source":
                 steps = stages.source(corpus, recipe, self.manifest.sources)
             case "screen":
-                steps = stages.screen(corpus, recipe)
+                with Workers() as workers:
+                    return self._renew(stages.screen(corpus, recipe, workers.map))
             case "translate":
                 return self._translate()
             case "pair":

@@ -1,13 +1,14 @@
-"""Publishing: dist.py builds the folder that goes to the Hub, card.py its texts, hub.py sends it and reads it back.
+"""Publishing: dist.py builds the folder that goes to the Hub, card.py its texts; hub sends it and reads it back.
 
 Here stands what they share: the published columns, and the facts that a card tells.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from plugdata.corpus import Counts
+from plugdata.licenses import Provider
 from plugdata.pair import LayoutName
 
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -23,22 +24,29 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "messages": ("messages", "system, user and assistant turn, in the layout of the config"),
     "layout": ("string", "name of the layout of `messages`"),
     "template": ("string", "its exact version, described in layouts.json"),
-    "lid_score": ("float64", "probability that `response` is in `lang`, by language identification; null = too short"),
+    "lid_score": ("float64", "p(`lang`) of `response`, against what it may be mistaken for; null = too little prose"),
     "length_ratio": ("float64", "length of `response` / length of `pivot_response`, in characters"),
     "license": ("string", "licence of the row in its source"),
 }
 """The columns of every config, in order: type ("messages" is a list of {role, content}) and meaning."""
 
 
+Task = Literal["translation", "classification", "back-translation", "judging"]
+"""What a model was asked for; classification: of which kind a task is, where translation may spoil it."""
+
+
 class ModelUse(NamedTuple):
-    """What the ledger says of one model. Dates are ISO 8601 ("2026-11-03"), None if it was never called."""
+    """What the ledger says of one model and one task. Dates are UTC days, ISO 8601; money is in 1e-9 USD."""
 
     served_as: str
+    task: Task
     n_calls: int
     prompt_tokens: int
     completion_tokens: int
-    first_date: str | None
-    last_date: str | None
+    nano_usd: int
+    n_unpriced: int  # calls whose price is not known, and which nano_usd lacks
+    first_date: str
+    last_date: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class Facts:
     pivot: str
     funnel: Mapping[str, Sequence[tuple[str, Counts]]]  # language → (stage, counts), from the source to dedup
     models: Sequence[ModelUse]
+    providers: Mapping[str, Provider]  # model, as it is served → who serves it; those that are known
     prompts: Sequence[str]  # template ids
     recipe_text: str
     manifest_text: str
@@ -68,6 +77,7 @@ class Config:
     layout: LayoutName
     splits: Mapping[str, Size]
     n_file_bytes: int
+    license: str | None = None  # of its rows, where rows under other licences are configs of their own
 
 
 class Origin(NamedTuple):

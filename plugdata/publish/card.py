@@ -1,26 +1,31 @@
 """What a published corpus says of itself: README.md (the Hub's card: metadata and a page for people) and LICENSE.
 
-Owns the two texts; the passages that depend on the kind of rows are wording.py's. Pure: facts in, text out, no clock,
-no files, no network. Must not know where rows lie, how Parquet is written or how a Hub is spoken to.
+Owns the two texts as wholes, and how a new card meets one that a person has written in; the parts of the page are
+sections.py's and wording.py's, the metadata is metadata.py's. Pure: facts in, text out, no clock, no files, no network.
+Must not know where rows lie, how Parquet is written or how a Hub is spoken to.
 
-Texts of rows and names from recipes stand in the card as they are, but inert: rows inside fences longer than any run
-of backticks in them, names with their Markdown escaped. A row is cut to a readable length in the card only.
+- Texts of rows and names from recipes stand in the card as they are, but inert: rows inside fences longer than any run
+  of backticks in them, names with their Markdown escaped. A row is cut to a readable length in the card only.
+- Each section stands between two comments, `<!-- plugdata:begin NAME -->` and `<!-- plugdata:end NAME -->`, on lines of
+  their own. What a person writes outside of them is theirs and stays where it stands; what is inside is written anew.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from plugdata import languages, licenses
-from plugdata.pair import LAYOUTS
-from plugdata.publish import COLUMNS, Config, Facts, Origin, Sample
-from plugdata.publish.markdown import cut, fenced, inert, table
+from plugdata import licenses
+from plugdata.errors import GateError
+from plugdata.publish import COLUMNS, Config, Facts, Origin, Sample, sections
+from plugdata.publish.findings import Findings
+from plugdata.publish.markdown import inert, table
+from plugdata.publish.metadata import OWNED, metadata, on_hub
 from plugdata.publish.wording import CITATION, PAIRS, PROMPTS, Words, limits, summary
 from plugdata.recipe import Recipe
-from plugdata.rows import Status
 
-_SAMPLE = (600, 12)  # characters and lines of a row's text that the card shows
+_MARK = re.compile(r"^<!-- plugdata:(begin|end) ([a-z]+) -->\s*$")
 
 
 def card(
@@ -30,58 +35,63 @@ def card(
     license: str,
     origins: Sequence[Origin],
     samples: Sequence[Sample],
+    findings: Mapping[str, Findings],
 ) -> str:
-    """README.md. The first config is the default one."""
-    metadata = yaml.safe_dump(_metadata(recipe, facts, configs, license, origins), sort_keys=False, allow_unicode=True)
+    """README.md. The first config is the default one; findings: of each language."""
     targets, words = _targets(configs), _words(configs)
     given = _given(recipe, facts, targets)
     made = len(given) < len(targets)
+    title = _title(recipe, configs)
     beside = "original" if recipe.read_lang == recipe.pivot else "translation"
-    n_rows = {lang: _n_rows([config for config in configs if config.lang == lang][:1]) for lang in targets}
+    first = {lang: next(config for config in configs if config.lang == lang).layout for lang in targets}
+    n_rows = {
+        lang: sum(
+            size.n_rows
+            for config in configs
+            if (config.lang, config.layout) == (lang, layout)
+            for size in config.splits.values()
+        )
+        for lang, layout in first.items()
+    }
     repo = recipe.publish.repo or "ORG/NAME"
-    sections = [
-        f"# {inert(_title(recipe, configs))}",
-        f"{words.texts} in {_names(targets)}, each beside its {_name(facts.pivot)} {beside}: "
-        + ", ".join(f"{n:,} rows in {_name(lang)}" for lang, n in n_rows.items())
-        + ".",
-        *filter(None, [summary(words, made)]),
-        words.about,
-        "## Use",
-        f'```python\nfrom datasets import load_dataset\n\nrows = load_dataset("{repo}", "{configs[0].name}")\n'
-        f'print(rows["{next(iter(configs[0].splits))}"][0]["messages"])\n```',
-        table(
-            ["config", "language", "layout", "the assistant turn holds", "rows"],
-            [
-                [
-                    f"`{config.name}`" + (" (default)" if config is configs[0] else ""),
-                    _name(config.lang),
-                    f"`{config.layout}` (`{LAYOUTS[config.layout].template}`)",
-                    ", ".join(f"`{part.field}`" for part in LAYOUTS[config.layout].parts) or "–",
-                    " · ".join(f"{size.n_rows:,} {split}" for split, size in config.splits.items()),
-                ]
-                for config in configs
-            ],
-        ),
-        words.use,
-        "## Columns",
-        table(
-            ["column", "type", "meaning"],
-            [[f"`{n}`", _type(t), words.meanings.get(n, meaning)] for n, (t, meaning) in COLUMNS.items()],
-        ),
-        "## How it was made",
-        *_making(recipe, facts, given),
-        "## What became of every row",
-        *_funnel(facts, n_rows, recipe.parallel),
-        "## Three rows",
-        *(_sample(sample, facts.pivot) for sample in samples),
-        "## Licence and sources",
-        *_terms(license, origins),
-        "## Known limits",
-        limits(words, made, _names(given)),
-        "## Citation",
-        f"{words.cited}:\n\n```bibtex\n{CITATION}\n```",
-    ]
-    return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
+    split = next(iter(configs[0].splits))
+    blocks: dict[str, list[str]] = {
+        "about": [
+            f"# {inert(title)}",
+            f"{words.texts} in {sections.names(targets)}, each beside its {sections.name(facts.pivot)} {beside}: "
+            + ", ".join(f"{n:,} rows in {sections.name(lang)}" for lang, n in n_rows.items())
+            + ".",
+            *filter(None, [summary(words, made)]),
+            words.about,
+        ],
+        "use": [
+            "## Use",
+            f'```python\nfrom datasets import load_dataset\n\nrows = load_dataset("{repo}", "{configs[0].name}", '
+            f'split="{split}")\nprint(rows[0]["messages"])\n```',
+            sections.layouts(configs),
+            "A row has the same `id`, and is in the same split, in every config.",
+            words.use,
+        ],
+        "columns": [
+            "## Columns",
+            table(
+                ["column", "type", "meaning"],
+                [[f"`{n}`", _type(t), words.meanings.get(n, meaning)] for n, (t, meaning) in COLUMNS.items()],
+            ),
+        ],
+        "making": ["## How it was made", *sections.making(recipe, facts, given)],
+        "funnel": ["## What became of every row", sections.funnel(facts, n_rows, recipe.parallel)],
+        "rows": ["## Three rows", *(sections.sample(sample, facts.pivot) for sample in samples)],
+        "limits": [
+            "## Known limits",
+            limits(words, made, sections.names(given)),
+            *sections.findings(findings),
+        ],
+        "licence": ["## Licence and sources", *sections.terms(facts, configs, license, origins)],
+        "citation": ["## Citation", *sections.citations(words.cited, CITATION, configs, origins)],
+    }
+    head = metadata(recipe, facts, configs, license, origins, title, words, by_machine=not given)
+    return _whole(head, "\n\n".join(_marked(name, "\n\n".join(block)) for name, block in blocks.items()))
 
 
 def license_text(
@@ -93,152 +103,112 @@ def license_text(
     if license in licenses.LICENSES:
         known = licenses.LICENSES[license]
         head = f"{known.name} ({known.id})\n{known.url}"
-    elif license.lower() == "other":
+    elif license == licenses.PER_ROW:
         head = "Each row is under the licence of its source, given in the column `license`."
     else:
         head = f"{license}\nas declared by the publisher of this data set"
-    lines = [_title(recipe, configs), "", head, "", "It adapts rows of:"]
+    lines = [_title(recipe, configs), "", head]
+    lines += [f"- {c.name}: {sections.license_name(c.license)}" for c in configs if c.license is not None]
+    lines += ["", "It adapts rows of:"]
     lines += [
-        f"- {origin.source}: {origin.n_rows:,} rows, {_license_name(origin.license)}"
-        + (f"\n  https://huggingface.co/datasets/{origin.source}" if _on_hub(recipe, origin.source) else "")
+        f"- {origin.source}: {origin.n_rows:,} rows, {sections.license_name(origin.license)}"
+        + (f"\n  https://huggingface.co/datasets/{origin.source}" if on_hub(recipe, origin.source) else "")
         for origin in origins
     ]
-    changes = [f"machine-translated into {_names(made)}"] if made else []
-    changes += [f"put beside given translations into {_names(given)}"] if given else []
+    changes = [f"machine-translated into {sections.names(made)}"] if made else []
+    changes += [f"put beside given translations into {sections.names(given)}"] if given else []
     lines += ["", f"Changes: {', '.join(changes)}, filtered, deduplicated, laid out as chat."]
     return "\n".join(lines) + "\n"
 
 
-def _metadata(
-    recipe: Recipe, facts: Facts, configs: Sequence[Config], license: str, origins: Sequence[Origin]
-) -> dict[str, Any]:
-    codes = [*_targets(configs), facts.pivot]
-    regional = [code for code in codes if "-" in code]  # the Hub's `language` takes bare ISO 639 codes only
-    sources = list(dict.fromkeys(origin.source for origin in origins if _on_hub(recipe, origin.source)))
-    return {
-        "language": list(dict.fromkeys(code.split("-")[0] for code in codes)),
-        **({"language_bcp47": regional} if regional else {}),
-        **licenses.on_card(license),
-        "pretty_name": _title(recipe, configs),
-        "size_categories": [_size_category(_n_rows(configs))],
-        "task_categories": ["text-generation"],
-        **({"source_datasets": sources} if sources else {}),
-        "multilinguality": ["translation"],
-        **({} if _given(recipe, facts, _targets(configs)) else {"annotations_creators": ["machine-generated"]}),
-        "tags": list(_words(configs).tags),
-        "configs": [
-            {
-                "config_name": config.name,
-                **({"default": True} if config is configs[0] else {}),
-                "data_files": [{"split": split, "path": f"{config.name}/{split}-*"} for split in config.splits],
-            }
-            for config in configs
-        ],
-        "dataset_info": [
-            {
-                "config_name": config.name,
-                "features": [_feature(name, dtype) for name, (dtype, _) in COLUMNS.items()],
-                "splits": [
-                    {"name": split, "num_bytes": size.n_bytes, "num_examples": size.n_rows}
-                    for split, size in config.splits.items()
-                ],
-                "download_size": config.n_file_bytes,
-                "dataset_size": sum(size.n_bytes for size in config.splits.values()),
-            }
-            for config in configs
-        ],
-    }
+def merged(ours: str, published: str | None) -> str:
+    """A new card that keeps what a person wrote in the published one.
+
+    Theirs: text outside of our sections, where it stood; keys of the metadata that are not OWNED; tags beside ours.
+    Sections that they deleted come back; a card without our marks stands below ours whole.
+    Raises GateError, with the line, for metadata that is no YAML, or marks that do not match.
+    """
+    if published is None:
+        return ours
+    head, text, _ = _parted(ours)
+    theirs, rest, at = _parted(published.removeprefix("\ufeff").replace("\r\n", "\n"))
+    tags = theirs.get("tags")
+    more = [tag for tag in tags if tag not in head["tags"]] if isinstance(tags, list) else []
+    kept = {key: value for key, value in theirs.items() if key not in OWNED}
+    together = {**head, "tags": [*head["tags"], *more], **kept}
+    found = _pieces(rest, at)
+    places = [name for name, _ in found if name]
+    blocks = {name: block for name, block in _pieces(text, 0) if name}
+    after: dict[str, list[str]] = {}  # section that is there ("": none) → ours that are to follow it
+    last = ""
+    for name in blocks:
+        if name in places:
+            last = name
+        else:
+            after.setdefault(last, []).append(name)
+    said = [blocks[name] for name in after.get("", [])]
+    for name, piece in found:
+        if not name:
+            said.append(piece)
+        elif name in blocks:
+            said += [blocks[name], *(blocks[new] for new in after.get(name, []))]
+    return _whole(together, "\n\n".join(filter(None, (piece.strip("\n") for piece in said))))
 
 
-def _feature(name: str, dtype: str) -> dict[str, Any]:
-    if dtype == "messages":
-        return {"name": name, "list": [{"name": "role", "dtype": "string"}, {"name": "content", "dtype": "string"}]}
-    return {"name": name, "dtype": dtype}
+def _whole(head: Mapping[str, Any], text: str) -> str:
+    return f"---\n{yaml.safe_dump(dict(head), sort_keys=False, allow_unicode=True)}---\n\n{text}\n"
 
 
-def _making(recipe: Recipe, facts: Facts, given: Sequence[str]) -> list[str]:
-    if not facts.models:
-        return [f"The translations were given; no model was called. Built by plugdata {inert(facts.version)}."]
-    rows = [
-        [
-            inert(use.served_as),
-            f"{use.n_calls:,}",
-            f"{use.prompt_tokens:,}",
-            f"{use.completion_tokens:,}",
-            use.first_date or "–",
-            use.last_date or "–",
-        ]
-        for use in facts.models
-    ]
-    prompts = ", ".join(f"`{inert(prompt)}`" for prompt in facts.prompts) or "none"
-    return [
-        f"The {_name(recipe.read_lang)} rows were translated by a language model, then checked, filtered and "
-        "deduplicated. "
-        + (f"Translations into {_names(given)} were given. " if given else "")
-        + "`recipe.yaml` says what was asked for, `manifest.json` what came of it.",
-        table(["model", "calls", "tokens in", "tokens out", "first answer", "last answer"], rows, numbers_from=1),
-        f"Prompt templates: {prompts}. Built by plugdata {inert(facts.version)}.",
-    ]
+def _marked(name: str, text: str) -> str:
+    """A section between its marks; no line of a row can pass for one."""
+    inside = text.replace("<!-- plugdata:", "<!-- plugdata :")
+    return f"<!-- plugdata:begin {name} -->\n\n{inside}\n\n<!-- plugdata:end {name} -->"
 
 
-def _funnel(facts: Facts, n_published: Mapping[str, int], parallel: bool) -> list[str]:
-    """One table for all languages: rows read, what each step took out and why, rows kept."""
-    langs = [lang for lang in facts.funnel if facts.funnel[lang]]
-    if not langs:
-        return ["Not recorded."]
-    taken: dict[str, dict[tuple[str, str], dict[str, int]]] = {}  # stage → (status, reason) → language → rows
-    for lang in langs:
-        for stage, counts in facts.funnel[lang]:
-            for status, reasons in counts.out.items():
-                for reason, n in reasons.items():
-                    taken.setdefault(stage, {}).setdefault((status, reason), {})[lang] = n
-    rows = [["rows read", *(f"{facts.funnel[lang][0][1].rows:,}" for lang in langs)]]
-    for stage in dict.fromkeys(stage for lang in langs for stage, _ in facts.funnel[lang]):
-        for (status, reason), by_lang in sorted(taken.get(stage, {}).items()):
-            aside = "" if status == Status.DROPPED else f" ({status})"
-            rows.append([f"{stage}: {reason}{aside}", *(_minus(by_lang.get(lang, 0)) for lang in langs)])
-    kept = {lang: facts.funnel[lang][-1][1].kept for lang in langs}
-    if parallel:
-        rows.append(["not kept in every language", *(_minus(kept[lang] - n_published.get(lang, 0)) for lang in langs)])
-    rows.append(["**published**", *(f"**{n_published.get(lang, 0):,}**" for lang in langs)])
-    return [table(["step: reason", *map(_name, langs)], rows, numbers_from=1)]
+def _parted(text: str) -> tuple[dict[str, Any], str, int]:
+    """A card's metadata, the text below, and how many lines stand above that text."""
+    lines = text.split("\n")
+    ends = [at for at, line in enumerate(lines) if line.rstrip() == "---"]
+    if ends[:1] != [0]:
+        return {}, text, 0
+    if len(ends) < 2:
+        raise GateError("the published README.md: line 1 opens metadata that no line --- closes", _MEND)
+    try:
+        found = yaml.safe_load("\n".join(lines[1 : ends[1]]))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 2}: " if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise GateError(f"the published README.md: {where}the metadata is no valid YAML: {problem}", _MEND) from None
+    if not isinstance(found or {}, dict):
+        raise GateError(f"the published README.md: line 2: the metadata is a {type(found).__name__}, not keys", _MEND)
+    return found or {}, "\n".join(lines[ends[1] + 1 :]), ends[1] + 1
 
 
-def _minus(n: int) -> str:
-    return f"−{n:,}" if n else "0"
+def _pieces(text: str, above: int) -> list[tuple[str, str]]:
+    """The text in order: (name, section with its marks), and ("", what stands between them)."""
+    found: list[tuple[str, str]] = []
+    piece: list[str] = []
+    inside = ""
+    for at, line in enumerate(text.split("\n"), start=above + 1):
+        mark = _MARK.match(line)
+        kind, name = mark.groups() if mark else ("", "")
+        doubled = kind == "begin" and name in {known for known, _ in found}
+        if doubled or (kind == "begin" and inside) or (kind == "end" and name != inside):
+            raise GateError(f"the published README.md: line {at}: {line.strip()} does not match the marks above", _MEND)
+        if kind == "begin":
+            found.append(("", "\n".join(piece)))
+            piece, inside = [], name
+        piece.append(line)
+        if kind == "end":
+            found.append((inside, "\n".join(piece)))
+            piece, inside = [], ""
+    if inside:
+        raise GateError(f"the published README.md: the section {inside!r} has no end", _MEND)
+    return [*found, ("", "\n".join(piece))]
 
 
-def _sample(sample: Sample, pivot: str) -> str:
-    target = _name(sample.lang)
-    blocks = [
-        (f"{target} instruction", sample.instruction),
-        (f"{_name(pivot)} instruction", sample.pivot_instruction),
-        (f"{_name(pivot)} response", sample.pivot_response),
-        (f"{target} response", sample.response),
-    ]
-    shown = [f"**{title}**\n\n{fenced(cut(text, *_SAMPLE))}" for title, text in blocks if text]
-    return "\n\n".join(shown) + "\n\n---"
-
-
-def _terms(license: str, origins: Sequence[Origin]) -> list[str]:
-    if license in licenses.LICENSES:
-        known = licenses.LICENSES[license]
-        head = f"The data set is under [{known.name}]({known.url}) (`{known.id}`)"
-        head += ", the licence that keeps every condition of its sources." if len(origins) > 1 else "."
-    elif license.lower() == "other":
-        head = "No one licence covers the data set: each row is under that of its source, in the column `license`."
-    else:
-        head = f"The data set is under `{inert(license)}`, as declared by its publisher."
-    return [
-        head,
-        table(
-            ["source", "licence", "rows"],
-            [[inert(o.source), inert(_license_name(o.license)), f"{o.n_rows:,}"] for o in origins],
-            numbers_from=2,
-        ),
-        "The terms of a model's provider may limit what its output is used for, such as training a model that competes "
-        "with it. They are a contract of their own: read those of the models named above. This is no legal advice.",
-    ]
+_MEND = "mend it where it is published; the marks of a section that is gone may go too"
 
 
 def _title(recipe: Recipe, configs: Sequence[Config]) -> str:
@@ -253,42 +223,13 @@ def _words(configs: Sequence[Config]) -> Words:
 
 def _given(recipe: Recipe, facts: Facts, targets: Sequence[str]) -> list[str]:
     """The languages whose translations were not made here."""
-    return [lang for lang in targets if lang not in recipe.asked or not facts.models]
+    made = any(use.task == "translation" for use in facts.models)
+    return [lang for lang in targets if lang not in recipe.asked or not made]
 
 
 def _targets(configs: Sequence[Config]) -> list[str]:
     return list(dict.fromkeys(config.lang for config in configs))
 
 
-def _n_rows(configs: Sequence[Config]) -> int:
-    return sum(size.n_rows for config in configs for size in config.splits.values())
-
-
-def _size_category(n: int) -> str:
-    """The Hub's name for a number of rows."""
-    marks = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"]
-    at = max(len(str(n)) - 3, 0)
-    return "n<1K" if at == 0 else f"{marks[at - 1]}<n<{marks[at]}" if at < len(marks) else "n>1B"
-
-
-def _on_hub(recipe: Recipe, source: str) -> bool:
-    return any(known.id is not None and known.label == source for known in recipe.sources)
-
-
-def _license_name(license: str | None) -> str:
-    if license is None:
-        return "licence unknown"
-    return f"{licenses.LICENSES[license].name} ({license})" if license in licenses.LICENSES else license
-
-
 def _type(dtype: str) -> str:
     return "list of {role, content}" if dtype == "messages" else dtype
-
-
-def _name(code: str) -> str:
-    return languages.get(code).name
-
-
-def _names(codes: Sequence[str]) -> str:
-    names = [_name(code) for code in codes]
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -3,8 +3,9 @@
     dist/
       README.md  LICENSE              card.py
       recipe.yaml  manifest.json      texts the caller gives
+      report.html                     which the caller writes
       layouts.json                    template id → system lines, ordered parts, labels
-      CONFIG/train-00000-of-00001.parquet   CONFIG/validation-00000-of-00001.parquet     shards.py
+      CONFIG/train-00000-of-00002.parquet … CONFIG/validation-00000-of-00001.parquet     shards.py
       plugdata.sha256                 every other file, in the format of sha256sum
 
 Owns these names and what may be published at all. Must not know the network, nor how rows came to be kept.
@@ -23,7 +24,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ import polars as pl
 
 from plugdata import licenses, pair
 from plugdata.errors import CorpusError, FunnelError, GateError
-from plugdata.publish import Facts, Origin, Sample, readback, shards
+from plugdata.publish import Facts, Origin, Sample, findings, readback, shards
 from plugdata.publish.card import card, license_text
 from plugdata.recipe import Recipe
 from plugdata.rows import kept
@@ -49,10 +50,17 @@ class Built(NamedTuple):
     notes: tuple[str, ...]
 
 
-def build(dist: Path, rows: Mapping[str, Path], recipe: Recipe, facts: Facts) -> Built:
+def build(
+    dist: Path,
+    rows: Mapping[str, Path],
+    recipe: Recipe,
+    facts: Facts,
+    report: Callable[[Path], object] = lambda path: None,
+) -> Built:
     """Write dist/ anew from the Parquet file of stage `dedup` of each language (all statuses, sorted by id).
 
     Needs: columns of rows.DEDUP. Only kept rows are published; with `recipe.parallel` only ids kept in every language.
+    report: writes the report to the file that it is given, once it is sure that the rows may be published.
     Raises: GateError if nothing is kept or the licence forbids it; FunnelError if the funnel says another number of
     kept rows; ContractError for rows of another shape or order; CorpusError if the folder cannot be written.
     """
@@ -71,19 +79,22 @@ def build(dist: Path, rows: Mapping[str, Path], recipe: Recipe, facts: Facts) ->
         where = "every language" if recipe.parallel and any(n_kept.values()) else "any language"
         raise GateError(f"no row is kept in {where}: there is nothing to publish", "`plugdata status` shows why")
     origins = _origins(published, common)
-    license = licenses.declared(recipe.publish.license, [(origin.source, origin.license) for origin in origins])
+    pairs = [(origin.source, origin.license) for origin in origins]
+    license = licenses.declared(recipe.publish.license, pairs, recipe.publish.split_by_license)
+    apart = _apart(origins) if license == licenses.PER_ROW and recipe.publish.split_by_license else ()
 
     new = dist.with_name(f".{dist.name}.new")
     try:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        configs, samples = [], {}
+        configs, samples, found = [], {}, {}
         for lang, path in published.items():
-            made, samples[lang] = shards.write(new, lang, path, common, recipe, N_SAMPLES)
+            made, samples[lang] = shards.write(new, lang, path, common, recipe, N_SAMPLES, apart)
+            found[lang] = findings.find(path, common)
             configs += made
         layouts = pair.layouts_json(shards.layouts(recipe), facts.pivot, published)
         texts = {
-            "README.md": card(recipe, facts, configs, license, origins, _spread(samples)),
+            "README.md": card(recipe, facts, configs, license, origins, _spread(samples), found),
             "LICENSE": license_text(recipe, facts, configs, license, origins),
             "recipe.yaml": facts.recipe_text,
             "manifest.json": facts.manifest_text,
@@ -91,6 +102,7 @@ def build(dist: Path, rows: Mapping[str, Path], recipe: Recipe, facts: Facts) ->
         }
         for name, text in texts.items():
             _write(new / name, text)
+        report(new / "report.html")
         _write(new / SUMS, _sums(new))
         _swap(new, dist)
     except OSError as error:
@@ -134,6 +146,20 @@ def _origins(rows: Mapping[str, Path], common: pl.Series | None) -> list[Origin]
     counts = pl.concat(frames).group_by("source", "license").len().collect(engine="streaming")
     ordered = counts.sort("len", "source", "license", descending=[True, False, False])
     return [Origin(*row) for row in ordered.iter_rows()]
+
+
+def _apart(origins: Sequence[Origin]) -> list[str]:
+    """The licences whose rows are published apart, that of the most rows first."""
+    found: dict[str, int] = {}
+    for origin in origins:
+        name = licenses.normal(origin.license)
+        if name is None:
+            raise GateError(
+                f"the licence of {origin.source!r} is unknown, so its rows belong in no config",
+                "say it in `sources[i].license`, or leave `publish.split_by_license` out",
+            )
+        found[name] = found.get(name, 0) + origin.n_rows
+    return sorted(found, key=lambda name: (-found[name], name))
 
 
 def _spread(samples: Mapping[str, list[Sample]]) -> list[Sample]:

@@ -34,15 +34,14 @@ class Content(NamedTuple):
 
 
 def written(dist: Path) -> dict[str, dict[str, Content]]:
-    """What the Parquet files of a dist/ hold: config → split → content."""
-    import pyarrow.parquet as pq
-
-    found: dict[str, dict[str, Content]] = {}
+    """What the Parquet files of a dist/ hold: config → split → content, that of all its files in order."""
+    files: dict[str, dict[str, list[Path]]] = {}
     for path in sorted(dist.glob("*/*.parquet")):
-        with pq.ParquetFile(path) as file:
-            split = path.name.partition("-")[0]
-            found.setdefault(path.parent.name, {})[split] = _content(file.iter_batches(BATCH))
-    return found
+        files.setdefault(path.parent.name, {}).setdefault(path.name.partition("-")[0], []).append(path)
+    return {
+        config: {split: _content(_batches(paths)) for split, paths in splits.items()}
+        for config, splits in files.items()
+    }
 
 
 def loaded(where: str, configs: list[str], cache: str, revision: str | None = None) -> dict[str, dict[str, Content]]:
@@ -95,6 +94,14 @@ def differences(expected: Mapping[str, object], found: Mapping[str, object]) -> 
     """The configs in which two contents differ, in words."""
     names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
     return ", ".join(f"config {name!r}: {expected.get(name)} became {found.get(name)}" for name in names)
+
+
+def _batches(paths: Iterable[Path]) -> "Iterator[pa.RecordBatch]":
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(BATCH)
 
 
 def _content(batches: "Iterable[pa.RecordBatch | pa.Table]") -> Content:

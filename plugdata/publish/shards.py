@@ -1,35 +1,44 @@
 """The Parquet files of one language: its kept rows, in every layout and split.
 
-Owns how a row becomes a published row (columns, messages, split), the order of rows and the shape of the files.
-Must not know what else lies in dist/.
+Owns how a row becomes a published row (columns, messages, split), the order of rows, the names of configs and the
+shape of the files. Must not know what else lies in dist/.
 
 - A split is a hash of (seed, id) against a cut point, so that growth moves no row and a row is on the same side in
   every language and layout. A split that would be empty is left out of that config.
 - Rows are handled a batch at a time, and leave in row groups of a fixed number of rows: the size of a batch, or of
   the row groups they came in, changes no byte.
+- A file is closed before a row group would take it past `SHARD_BYTES`; how many there are, which each name tells, is
+  known when the last is closed.
 """
 
 import functools
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
 
-from plugdata import pair
+from plugdata import licenses, pair
 from plugdata.corpus import BATCH
 from plugdata.errors import ContractError
+from plugdata.hashing import tagged_hash
 from plugdata.publish import COLUMNS, Config, Sample, Size
 from plugdata.recipe import Recipe
-from plugdata.rows import DEDUP, kept, tagged_hash
+from plugdata.rows import DEDUP, kept
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 ROW_GROUP = 1_000
 """Rows in a Parquet row group: some 5 MB, so that the Hub's viewer reads a page without fetching a file."""
+
+SHARD_BYTES = 500_000_000
+"""Bytes of rows in a file, at most (its footer adds a few kB a row group): what `datasets` takes for its own files, its
+MAX_SHARD_SIZE."""
 
 _PUBLISHED_AS = {"lid_score": "lid_response", "length_ratio": "ratio_response"}  # published name → name in the rows
 
@@ -37,36 +46,53 @@ _READ = [name for name in DEDUP if name in {*COLUMNS, *_PUBLISHED_AS.values(), "
 
 
 def write(
-    folder: Path, lang: str, path: Path, common: pl.Series | None, recipe: Recipe, n_samples: int
+    folder: Path,
+    lang: str,
+    path: Path,
+    common: pl.Series | None,
+    recipe: Recipe,
+    n_samples: int,
+    apart: Sequence[str] = (),
 ) -> tuple[list[Config], list[Sample]]:
-    """Write every config of one language, LANG for the first layout and LANG-LAYOUT for the others.
+    """Write every config of one language: LANG for the first layout and LANG-LAYOUT for the others.
 
     Rows: the kept ones of the Parquet file at `path`, and of those the ids in `common` (sorted) if that is given.
-    Gives the configs, and the first rows as samples. Raises ContractError for rows out of order.
+    apart: licences whose rows are configs of their own, LANG-LICENCE and LANG-LAYOUT-LICENCE; none: all together.
+    Gives the configs that have rows, and the first rows as samples. Raises ContractError for rows out of order.
     """
     of = layouts(recipe)
-    names = {layout: lang if layout == of[0] else f"{lang}-{layout}" for layout in of}
-    files: dict[str, dict[str, _File]] = {name: {} for name in names.values()}
+    groups: Sequence[str | None] = apart or (None,)
+    made: dict[tuple[pair.LayoutName, str | None], dict[str, _Files]] = {
+        (layout, license): {} for layout in of for license in groups
+    }
+    names = {key: _name(lang, "" if key[0] == of[0] else key[0], key[1]) for key in made}
     samples: list[Sample] = []
     with ExitStack() as open_files:
         for frame in _batches(path, lang, common):
             shown = frame.select(pl.col(Sample._fields).fill_null("")).head(n_samples - len(samples))
             samples += [Sample(*row) for row in shown.iter_rows()]
             splits = pl.Series([split(recipe, id) for id in frame["id"]], dtype=pl.String)
-            for layout, name in names.items():
-                table = _table(frame, layout)
+            under = pl.Series([licenses.normal(name) for name in frame["license"]], dtype=pl.String)
+            tables = {layout: _table(frame, layout) for layout in of}
+            for (layout, license), files in made.items():
                 for which in ("train", "validation"):
-                    part = table.filter((splits == which).to_arrow())
-                    if part.num_rows and which not in files[name]:
-                        at = folder / name / f"{which}-00000-of-00001.parquet"
-                        files[name][which] = _File(at, open_files)
+                    chosen = splits == which if license is None else (splits == which) & (under == license)
+                    part = tables[layout].filter(chosen.to_arrow())
+                    if part.num_rows and which not in files:
+                        files[which] = _Files(folder / names[layout, license], which, open_files)
                     if part.num_rows:
-                        files[name][which].add(part)
-        sizes = {name: {which: files[name][which].finish() for which in sorted(files[name])} for name in files}
+                        files[which].add(part)
+        sizes = {key: {which: files[which].finish() for which in sorted(files)} for key, files in made.items()}
     return [
-        Config(name, lang, layout, sizes[name], sum(file.path.stat().st_size for file in files[name].values()))
-        for layout, name in names.items()
+        Config(names[key], lang, key[0], sizes[key], sum(part.n_file_bytes for part in files.values()), key[1])
+        for key, files in made.items()
+        if files
     ], samples
+
+
+def _name(lang: str, layout: str, license: str | None) -> str:
+    """The name of a config, and so of a folder: a licence of somebody's own is spelt in letters that both may hold."""
+    return "-".join(filter(None, [lang, layout, re.sub(r"[^\w.]+", "-", license or "").strip("-.").lower()]))
 
 
 def layouts(recipe: Recipe) -> tuple[pair.LayoutName, ...]:
@@ -75,11 +101,11 @@ def layouts(recipe: Recipe) -> tuple[pair.LayoutName, ...]:
 
 
 def require(path: Path) -> None:
-    """Raise ContractError if a Parquet file lacks a column that is published."""
+    """Raise ContractError if a Parquet file lacks a column that is published, or told of in the card."""
     import pyarrow.parquet as pq
 
     names = pq.read_schema(path).names
-    if lacking := [name for name in _READ if name not in names]:
+    if lacking := [name for name in DEDUP if name not in names]:
         raise ContractError(f"{path} lacks the column {lacking[0]!r}", "was the corpus made by another release?")
 
 
@@ -89,43 +115,69 @@ def split(recipe: Recipe, id: str) -> str:
     return "validation" if place < recipe.split.validation else "train"
 
 
-class _File:
-    """A Parquet file in the making, written in row groups of `ROW_GROUP` however its rows arrive."""
+class _Files:
+    """The Parquet files of a split in the making, written in row groups of `ROW_GROUP` however its rows arrive."""
 
-    def __init__(self, path: Path, open_files: ExitStack) -> None:
+    def __init__(self, folder: Path, which: str, open_files: ExitStack) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder, self._which, self._open_files = folder, which, open_files
+        self._paths: list[Path] = []
+        self._handle: IO[bytes] | None = None
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting = features().arrow_schema.empty_table()
+        self._size = Size(0, 0)
+        self.n_file_bytes = 0
+
+    def add(self, table: "pa.Table") -> None:
+        import pyarrow as pa
+
+        self._waiting = pa.concat_tables([self._waiting, table])
+        while self._waiting.num_rows >= ROW_GROUP:
+            self._write_group()
+
+    def finish(self) -> Size:
+        """Write what is left, and give the files their names."""
+        if self._waiting.num_rows:
+            self._write_group()
+        self._close()
+        for at, path in enumerate(self._paths):
+            path.rename(self._folder / f"{self._which}-{at:05}-of-{len(self._paths):05}.parquet")
+        return self._size
+
+    def _write_group(self) -> None:
+        group = self._waiting.slice(0, ROW_GROUP).combine_chunks()
+        self._waiting = self._waiting.slice(ROW_GROUP)
+        # what a group takes in the file is known once it is there; in memory it takes more
+        if self._handle is not None and self._handle.tell() + group.nbytes > SHARD_BYTES:
+            self._close()
+        if self._writer is None:
+            self._open()
+        assert self._writer is not None
+        self._writer.write_table(group)
+        self._size = Size(self._size.n_rows + group.num_rows, self._size.n_bytes + group.nbytes)
+
+    def _open(self) -> None:
         import pyarrow.parquet as pq
 
-        path.parent.mkdir(exist_ok=True)
-        self.path, self.size, self.waiting = path, Size(0, 0), features().arrow_schema.empty_table()
-        self.handle = open_files.enter_context(path.open("wb"))
-        self.writer = pq.ParquetWriter(
-            self.handle,
+        self._paths.append(self._folder / f"{self._which}-{len(self._paths):05}")
+        self._handle = self._open_files.enter_context(self._paths[-1].open("wb"))
+        self._writer = pq.ParquetWriter(
+            self._handle,
             features().arrow_schema,
             compression="zstd",
             use_content_defined_chunking=True,  # a grown corpus uploads only what is new
             write_page_index=True,  # the Hub's viewer reads a page without its row group
         )
 
-    def add(self, table: "pa.Table") -> None:
-        import pyarrow as pa
-
-        self.waiting = pa.concat_tables([self.waiting, table])
-        while self.waiting.num_rows >= ROW_GROUP:
-            self._write_group()
-
-    def finish(self) -> Size:
-        if self.waiting.num_rows:
-            self._write_group()
-        self.writer.close()
-        self.handle.flush()
-        os.fsync(self.handle.fileno())
-        return self.size
-
-    def _write_group(self) -> None:
-        group = self.waiting.slice(0, ROW_GROUP).combine_chunks()
-        self.waiting = self.waiting.slice(ROW_GROUP)
-        self.writer.write_table(group)
-        self.size = Size(self.size.n_rows + group.num_rows, self.size.n_bytes + group.nbytes)
+    def _close(self) -> None:
+        if self._writer is None or self._handle is None:
+            return
+        self._writer.close()
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+        self.n_file_bytes += self._handle.tell()
+        self._handle.close()
+        self._writer = self._handle = None
 
 
 def _batches(path: Path, lang: str, common: pl.Series | None) -> Iterator[pl.DataFrame]:
@@ -133,7 +185,7 @@ def _batches(path: Path, lang: str, common: pl.Series | None) -> Iterator[pl.Dat
     import pyarrow.parquet as pq
 
     last = ""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(BATCH, columns=_READ):
             frame = pl.from_arrow(batch)
             assert isinstance(frame, pl.DataFrame)

@@ -3,8 +3,10 @@
 Owns these words. Must not know rows, files or how a card is laid out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from plugdata.pair import LayoutName
 
 _PLUG = """\
 PLUG (Pivot Language Guided Generation, [arXiv:2311.08711](https://arxiv.org/abs/2311.08711)) trains a model to answer
@@ -28,6 +30,61 @@ CITATION = """\
   url       = {https://arxiv.org/abs/2311.08711}
 }"""
 
+X_INSTRUCTION = """\
+@inproceedings{li-etal-2024-x-instruction,
+  title     = {{X}-Instruction: Aligning Language Model in Low-resource Languages with Self-curated Cross-lingual
+               Instructions},
+  author    = {Li, Chong and Yang, Wen and Zhang, Jiajun and Lu, Jinliang and Wang, Shaonan and Zong, Chengqing},
+  booktitle = {Findings of the Association for Computational Linguistics: ACL 2024},
+  year      = {2024},
+  url       = {https://arxiv.org/abs/2405.19744}
+}"""
+
+LAYOUTS: Mapping[LayoutName, str] = {
+    "plug": "the method: restate in the pivot, answer there, then answer",
+    "plug-target-first": "the same parts, the target's answer first",
+    "plug-no-instruction": "the method without the restated instruction",
+    "plug-no-response": "the method without the pivot's answer",
+    "mono": "the monolingual baseline",
+    "pivot": "the pivot alone, as it was before translation",
+    "code-switch": "asked in the pivot, answered in the target",
+    "code-switch-reverse": "asked in the target, answered in the pivot",
+    "translate-instruction": "the translation of the instruction as a task",
+    "translate-response": "the translation of the response as a task",
+    "x-instruct": "asked in the pivot, answered in the target, as X-Instruction does",
+    "prompt": "the question alone",
+}
+"""What each layout is for, in a few words."""
+
+MIXED: Sequence[LayoutName] = ("code-switch", "code-switch-reverse", "translate-instruction", "translate-response")
+"""Layouts that are meant to be trained on beside others."""
+
+FINDINGS: Mapping[str, str] = {
+    "numbers": "numbers differ",
+    "lists": "list items differ",
+    "tables": "tables differ",
+    "headings": "headings differ",
+    "fences": "blocks of code differ",
+    "paragraphs": "paragraphs differ",
+    "verse": "lines of verse differ",
+    "quotes": "brackets or quotation marks differ",
+    "ends": "one breaks off, the other does not",
+    "leftover": "words or parts left in the pivot's language",
+    "corruption": "characters that look corrupted",
+    "options": "the answer is not quite one of the choices offered",
+    "mixed": "some prose looks like another language",
+    "abstained": "too little prose for language identification",
+    "pii": "looks like it holds personal data (e-mail, phone, card, IBAN)",
+}
+"""What a share of rows has, by the name that findings.py gives it. All but the last three compare target and pivot."""
+
+MEANS: Mapping[str, str] = {
+    "chrf_instruction": "back-translation of the instruction, mean chrF (0–100)",
+    "chrf_response": "back-translation of the response, mean chrF (0–100)",
+    "judge_accuracy": "mean accuracy (1–5), judged by a model",
+    "judge_fluency": "mean fluency (1–5), judged by a model",
+}
+
 
 @dataclass(frozen=True)
 class Words:
@@ -49,9 +106,17 @@ PAIRS = Words(
     title="PLUG",
     texts="Instructions and responses",
     about=_PLUG,
-    use="`messages` is ready for any trainer that takes chat messages. To train the monolingual baseline on the same "
-    "rows, map the flat columns instead: `instruction` as the prompt, `response` as the answer. `layouts.json` "
-    "holds the system lines and the labels of each part, to build prompts and to take a model's answers apart.",
+    use="`messages` is ready for any trainer that takes chat messages; the loss belongs on the assistant's turn alone. "
+    "With TRL, whose trainer does so for this form:\n\n"
+    "```python\n"
+    "def turns(row):\n"
+    '    return {"prompt": row["messages"][:-1], "completion": row["messages"][-1:]}\n\n\n'
+    'rows = rows.map(turns, remove_columns=["messages"])\n'
+    "```\n\n"
+    "The flat columns train the monolingual baseline on the same rows: `instruction` as the prompt, `response` as the "
+    "answer. A pair's texts in one turn are long: cut nothing below two to three times the length that plain rows "
+    "need. `layouts.json` holds the system lines and the label of each part, to build prompts and to take a model's "
+    "answers apart.",
     cited="The method",
 )
 

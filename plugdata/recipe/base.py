@@ -29,8 +29,9 @@ Code = Annotated[str, AfterValidator(_known)]
 """A language of languages.toml."""
 
 
-FIELDS = ("instruction", "input", "response", "system", "messages", "source_id")
-"""What of a record may be found under another name."""
+FIELDS = ("instruction", "input", "response", "system", "messages", "source_id", "source", "id")
+"""What of a record may be found under another name. `source` and `id` are read only where they are named: the name and
+the id of a row that was published before, in place of its file's name and of a hash of the texts."""
 
 
 def _of_ours(columns: dict[str, str]) -> dict[str, str]:

@@ -9,13 +9,25 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from plugdata.recipe.base import FIELDS, Code, Columns, Settings
+from plugdata.recipe.base import FIELDS, Code, Columns, Settings, Share
 from plugdata.recipe.curation import Dedup, Filter
 from plugdata.recipe.endpoints import Model
 from plugdata.recipe.quality import Quality
 from plugdata.recipe.translation import Existing, Screen, Translate
 
-Layout = Literal["plug", "mono"]
+Layout = Literal[
+    "plug",
+    "plug-target-first",
+    "plug-no-instruction",
+    "plug-no-response",
+    "mono",
+    "pivot",
+    "code-switch",
+    "code-switch-reverse",
+    "translate-instruction",
+    "translate-response",
+    "x-instruct",
+]
 
 
 class Source(Settings):
@@ -56,7 +68,13 @@ class Split(Settings):
 class Publish(Settings):
     repo: str | None = Field(None, pattern=r"^[\w.-]+/[\w.-]+$", description="ORG/NAME on the Hub")
     license: str = Field("computed", description="computed from the sources, or a licence id you answer for")
+    split_by_license: bool = Field(
+        False, description="rows that cannot share one licence become configs of their own: ko-cc-by-sa-3.0"
+    )
     title: str | None = Field(None, description="heading of the card; default: the repo's name")
+    max_failed: Annotated[int, Field(ge=0)] | Share = Field(
+        0, description="rows of a language whose calls failed that a push lets pass: a number, or a share (0.01, 1.0)"
+    )
 
 
 class Recipe(Settings):

@@ -13,10 +13,11 @@ import polars as pl
 from plugdata import pair
 from plugdata.corpus import Corpus, Manifest, stage_key
 from plugdata.errors import InputError
+from plugdata.hashing import tagged_hash
 from plugdata.recipe import Recipe, did_you_mean
 from plugdata.review import measured
 from plugdata.review.measured import Bounds
-from plugdata.rows import CONTRACTS, PAIR, SHARED, VERDICT, Status, tagged_hash
+from plugdata.rows import CONTRACTS, PAIR, SHARED, VERDICT, Status
 
 BY_LANGUAGE = tuple(stage for stage in CONTRACTS if stage not in SHARED)
 CHANCE, THRESHOLD = "random", "threshold"

@@ -182,5 +182,15 @@ def numbers(corpus: Corpus, recipe: Recipe) -> dict[str, Numbers]:
 
 
 def used(ledger: archive.Summary | None, recipe: Recipe) -> list[archive.Use]:
-    """What a ledger holds of this recipe's languages: it may be shared. "": calls that serve all of them."""
-    return [use for use in ledger.uses if use.lang in (*recipe.asked, "")] if ledger else []
+    """What a ledger holds of this recipe's languages: it may be shared. "": calls that serve all of them.
+
+    Translations of the languages that are asked for, estimates of given ones too.
+    """
+    if ledger is None:
+        return []
+    estimated = recipe.languages if recipe.last_stage == "quality" else ()
+    return [
+        use
+        for use in ledger.uses
+        if use.lang in (*recipe.asked, "") or (use.stage == "quality" and use.lang in estimated)
+    ]

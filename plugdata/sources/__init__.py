@@ -2,7 +2,7 @@
 
 Reads Alpaca, Dolly, OASST, ShareGPT and `messages` data as JSON, JSON Lines, CSV or Parquet. Every record becomes
 exactly one row, with the place where it was read and, if it is not used, why. Must not know of calls or languages
-to translate into.
+to translate into. plain.py and back.py serve files that are no corpus: their records as pairs, and written again.
 """
 
 from plugdata.sources import existing, lint

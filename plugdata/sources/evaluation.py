@@ -52,7 +52,7 @@ class _Part(NamedTuple):
 def digest(name: str) -> str:
     """What an evaluation set holds, as one line: "sha256:…" of files, "hub:ID@COMMIT". Raises SourceError."""
     if is_hub_id(name):
-        return f"hub:{name}@{_snapshot(name).name}"
+        return f"hub:{name}@{snapshot(name).name}"
     return digest_of(Source(path=name), Path())
 
 
@@ -127,7 +127,7 @@ def _hub_parts(name: str) -> Iterator[_Part]:
     from datasets import get_dataset_config_names, load_dataset
     from datasets.exceptions import DatasetsError
 
-    folder = str(_snapshot(name))
+    folder = str(snapshot(name))
     try:
         for config in get_dataset_config_names(folder):
             for split, rows in load_dataset(folder, config, streaming=True).items():
@@ -144,8 +144,11 @@ def _records(label: str, rows: Any) -> Iterator[Record]:
         yield Record(f"{label} row {number}", row)
 
 
-def _snapshot(name: str) -> Path:
-    """The folder in the Hub's cache that holds a data set's files; it is called like their commit."""
+def snapshot(name: str, patterns: Sequence[str] = ("README.md", *_DATA)) -> Path:
+    """The folder in the Hub's cache that holds a data set's files, or some of them; it is called like their commit.
+
+    Raises SourceError where they cannot be had.
+    """
     from httpx2 import HTTPError
     from huggingface_hub import errors, snapshot_download
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
@@ -153,7 +156,7 @@ def _snapshot(name: str) -> Path:
     had_bars = not are_progress_bars_disabled()
     disable_progress_bars()
     try:
-        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=["README.md", *_DATA]))
+        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(patterns)))
     except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
         raise SourceError(f"{name}: it does not exist on the Hub, or not for you", _ACCESS) from error
     except (HTTPError, OSError) as error:

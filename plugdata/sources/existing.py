@@ -6,6 +6,7 @@ translation, never one with a neighbour's. Must not know whether a translation i
 
 - An id counts only if the records have it themselves: the number that a row without one bears as `source_id` says
   where it stood, so it pairs nothing (files whose ids start at 1 would be off by one throughout).
+- Rows that were published before have the corpus's own ids: a file whose `columns` name them is paired by those.
 - The translations wait in SQLite on disk: each is fetched once, when its row comes by, in whatever order the rows
   have, so that nothing is sorted and memory does not grow with the file.
 """
@@ -67,11 +68,12 @@ def beside(
             db.executescript("pragma journal_mode = off; pragma synchronous = off; begin")
             _load_given(db, read(source_of(given, pivots), folder, lang=given.lang, responses=responses))
             _load_pivot(db, batches())
-            by_id = _has_common_ids(db, given, pivots, folder)
-            if not by_id:
+            key = "id" if "id" in given.columns else "source_id"
+            if key == "source_id" and not _has_common_ids(db, given, pivots, folder):
                 _check_counts(db, name, pivots, limit)
+                key = "ordinal"
             for batch in batches():
-                yield _beside(db, batch, "source_id" if by_id else "ordinal", name)
+                yield _beside(db, batch, key, name)
     except sqlite3.Error as error:
         raise CorpusError(f"laying {name} beside its source needs more than {spill} holds: {error}") from error
     finally:
@@ -81,14 +83,15 @@ def beside(
 
 
 def _load_given(db: sqlite3.Connection, frames: Iterable[pl.DataFrame]) -> None:
-    db.execute("create table given (ordinal integer primary key, source_id, instruction, input, response, fault)")
+    db.execute("create table given (ordinal integer primary key, id, source_id, instruction, input, response, fault)")
     fault = pl.when(~kept()).then(pl.format("{}: {}", "place", "detail"))
     # what could not be read has its number for an id, which may be another's own
     own = pl.when(kept() | (pl.col("source_id") != pl.col("ordinal").cast(pl.String))).then("source_id")
     for frame in frames:
-        found = frame.select("ordinal", own, "instruction", "input", "response", fault=fault)
-        db.executemany("insert into given values (?, ?, ?, ?, ?, ?)", found.iter_rows())
-    db.execute("create index given_by_id on given (source_id)")
+        found = frame.select("ordinal", "id", own, "instruction", "input", "response", fault=fault)
+        db.executemany("insert into given values (?, ?, ?, ?, ?, ?, ?)", found.iter_rows())
+    db.execute("create index given_by_id on given (id)")
+    db.execute("create index given_by_source_id on given (source_id)")
 
 
 def _load_pivot(db: sqlite3.Connection, frames: Iterable[pl.DataFrame]) -> None:

@@ -41,7 +41,7 @@ def read(
     Raises SourceError for a source that cannot be read, holds no record, or whose columns cannot be made out.
     """
     bounds = [bound for bound in (limit, source.limit) if bound is not None]
-    shaped = islice(_shaped(source, folder, lang, responses), min(bounds, default=None))
+    shaped = islice(shaped_records(source, folder, lang, responses), min(bounds, default=None))
     found = (to_row(record, shape, source, ordinal + n, n) for n, (record, shape) in enumerate(shaped))
     n_frames = 0
     while batch := list(islice(found, _BATCH)):
@@ -74,11 +74,11 @@ def has_ids(source: Source, folder: Path, lang: str = "en") -> bool:
 
     Raises SourceError as `read` does.
     """
-    head = islice(_shaped(source, folder, lang, False), PEEK)
+    head = islice(shaped_records(source, folder, lang, False), PEEK)
     return all(own_id(record, shape) for record, shape in head if isinstance(record.value, dict))
 
 
-def _shaped(source: Source, folder: Path, lang: str, responses: bool) -> Iterator[tuple[Record, Shape]]:
+def shaped_records(source: Source, folder: Path, lang: str, responses: bool) -> Iterator[tuple[Record, Shape]]:
     """Every record of the source with the shape to read it by. Each file of a folder may have its own."""
     if source.id:
         yield from _with_shape(source, source.id, hub.records(source), lang, responses)

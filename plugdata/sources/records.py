@@ -12,6 +12,8 @@ Choices that are ours:
 - A conversation's first exchange is its first two turns behind a system prompt. One that opens with an assistant's
   turn is a piece torn from a longer one, and a user's turn answered by a tool lacks what the answer rests on:
   neither has an exchange that stands on its own (NO_RESPONSE).
+- A row that was published before keeps its id where `columns` names the one that holds it: its texts have been folded
+  since, and the language that they were hashed in may be gone. Two records with one such id are twins.
 - The id is of the texts that are used. Under `fold` the system prompt stands in the instruction, under `ignore` it
   is not used; so for every kept row id = row_id(instruction, input, response).
 - A row's own `license` and the source's: the stricter, so that a declaration for the whole cannot loosen a part.
@@ -25,8 +27,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from plugdata import licenses
+from plugdata.hashing import tagged_hash
 from plugdata.recipe import Source
-from plugdata.rows import Reason, Status, row_id, tagged_hash
+from plugdata.rows import Reason, Status, row_id
 from plugdata.sources.formats import Shape
 from plugdata.sources.raw import MAX_RAW, Record, escaped, printable
 
@@ -38,6 +41,9 @@ _NO_INPUT = re.compile(
     r"[\W_]*(?:no\s*input|no input (?:is )?(?:provided|given|needed|required|necessary)|n/a|none|not applicable)[\W_]*",
     re.IGNORECASE,
 )
+
+
+_ID = re.compile(r"b2:[0-9a-f]{32}")
 
 
 class Row(NamedTuple):
@@ -92,8 +98,10 @@ def to_row(record: Record, shape: Shape, source: Source, ordinal: int, index: in
     source_id = own_id(record, shape) or str(index)
     license = _license(source, _field(value, shape, "license"))
     faults: list[tuple[Reason, str]] = []
+    given, label = None, source.label
     try:
         texts = _texts(record, shape)
+        given, label = _given_id(value, shape), _text(_field(value, shape, "source"), "source") or label
     except _Bad as error:
         texts = Texts(_raw(record), "", "", n_turns=0)
         faults.append((Reason.BAD_RECORD, str(error)))
@@ -104,15 +112,17 @@ def to_row(record: Record, shape: Shape, source: Source, ordinal: int, index: in
         instruction = f"{texts.system}\n\n{instruction}"
     if faults and (faults[0][0] == Reason.BAD_RECORD or not (texts.instruction or texts.response)):
         id = tagged_hash(["bad", source.label, record.place])
+    elif given:
+        id = given
     else:
         id = row_id(instruction, texts.input, texts.response, texts.system if source.system == "quarantine" else None)
     return Row(
         id=id,
         ordinal=ordinal,
-        source=source.label,
+        source=label,
         source_id=source_id,
         license=license,
-        provenance=[{"source": source.label, "source_id": source_id, "license": license}],
+        provenance=[{"source": label, "source_id": source_id, "license": license}],
         place=record.place,
         instruction=instruction,
         input=texts.input,
@@ -250,6 +260,16 @@ def _cleared(input: str) -> str:
 def _kind(value: object) -> str:
     names = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object", str: "text"}
     return "null" if value is None else names.get(type(value), f"of type {type(value).__name__}")
+
+
+def _given_id(value: dict[str, Any], shape: Shape) -> str | None:
+    """The id that a row was published with; None where `columns` names none."""
+    if "id" not in shape.columns:
+        return None
+    found = _text(value.get(shape.columns["id"]), "id")
+    if not _ID.fullmatch(found):
+        raise _Bad(f"id is {found[:50]!r}, not that of a published row")
+    return found
 
 
 def _license(source: Source, own: object) -> str | None:

@@ -32,7 +32,7 @@ def pairs(corpus: Corpus, recipe: Recipe) -> list[Step]:
 
     def step(lang: str) -> Step:
         inputs = tuple(stage_key("translate", code) for code in ((lang, recipe.pivot) if in_pivot else (lang,)))
-        labels = pair.layouts_json(pair.LAYOUTS, recipe.pivot, [lang])
+        labels = pair.all_labels(recipe.pivot, lang)
         return Step("pair", lang, inputs, labels, pair.VERSION, rows.PAIR, lambda: joined(lang))
 
     return [step(lang) for lang in recipe.languages]

@@ -15,7 +15,7 @@ from plugdata.corpus import Corpus
 from plugdata.errors import InputError
 from plugdata.recipe import Source, is_hub_id
 from plugdata.rows import kept
-from plugdata.sources import files
+from plugdata.sources import evaluation, files
 
 _PAIR = ("pivot_instruction", "pivot_response", "instruction", "response")
 _BATCH = 2_000
@@ -45,15 +45,15 @@ def _digest(name: str) -> str:
 
 def _texts(name: str) -> Iterator[pl.DataFrame]:
     label = name if is_hub_id(name) else Path(name).name
-    if is_hub_id(name):
-        yield from _read(Source(id=name, system="ignore"))
-    elif _is_corpus(name):
+    if not is_hub_id(name) and _is_corpus(name):
         yield from _of_corpus(Corpus.open(Path(name)), label)
     elif published := _published(name):
         records = (record.value for path in published for record in files.records(path))
         found = ({key: value.get(key) for key in ("id", *_PAIR)} for value in records if isinstance(value, dict))
         while some := list(islice(found, _BATCH)):
             yield from _sides(pl.DataFrame(some, schema=dict.fromkeys(("id", *_PAIR), pl.String)), label)
+    elif is_hub_id(name):
+        yield from _read(Source(id=name, system="ignore"))
     else:
         yield from _read(Source(path=name, system="ignore"))
 
@@ -95,5 +95,9 @@ def _is_corpus(name: str) -> bool:
 
 
 def _published(name: str) -> list[Path]:
-    """The files of a dist/; none where it is none."""
-    return sorted(Path(name).rglob("*.parquet")) if (Path(name) / "layouts.json").is_file() else []
+    """The files of a dist/, here or on the Hub; none where it is none."""
+    on_hub = is_hub_id(name)
+    folder = evaluation.snapshot(name, ["layouts.json"]) if on_hub else Path(name)
+    if not (folder / "layouts.json").is_file():
+        return []
+    return sorted((evaluation.snapshot(name) if on_hub else folder).rglob("*.parquet"))

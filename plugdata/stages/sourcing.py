@@ -1,17 +1,19 @@
 """The stages before a call is paid: every record as a row, and what is not worth a call taken out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from plugdata import licenses, rows, sources
 from plugdata.corpus import Corpus, SourceRecord, sorting
+from plugdata.corpus.aside import aside
 from plugdata.curate import dedup
 from plugdata.errors import InputError
 from plugdata.recipe import Recipe
 from plugdata.stages import contamination, elsewhere
-from plugdata.stages.step import Step
+from plugdata.stages.step import Map, Step
 from plugdata.translate import route
 
 
@@ -56,22 +58,26 @@ def source(corpus: Corpus, recipe: Recipe, records: tuple[SourceRecord, ...]) ->
     return [Step("source", None, (), settings, sources.VERSION, rows.SOURCE, merged)]
 
 
-def screen(corpus: Corpus, recipe: Recipe) -> list[Step]:
+def screen(corpus: Corpus, recipe: Recipe, map: Map = map) -> list[Step]:
     """What is not worth a call taken out: source lint, tasks that lose their sense, questions of evaluation sets,
-    duplicates; and at last what is another shard's."""
+    duplicates; and at last what is another shard's. `map` says where single rows are judged (corpus.Workers)."""
     policies = {} if recipe.screen.route.by == "off" else recipe.screen.route.policies
-
-    def linted() -> Iterator[pl.DataFrame]:
-        for batch in corpus.batches("source"):
-            yield route.apply(sources.lint.apply(batch, recipe.translate.fields == "all"), policies, recipe.read_lang)
+    responses = recipe.translate.fields == "all"
 
     def screened() -> Iterator[pl.DataFrame]:
-        clean = contamination.cleaner(recipe, recipe.read_lang, "screen", corpus.batches("source"))
-        against = elsewhere.texts(recipe.screen.against)
-        again = corpus.batches("source")
-        found = dedup.source_duplicates(map(clean, linted()), again, recipe.screen, corpus.spill, against)
-        for batch in map(clean, linted()):
-            yield _of_shard(dedup.screen_duplicates(batch, found), recipe.shard)
+        judge = partial(_judged, responses=responses, policies=policies, lang=recipe.read_lang)
+        with aside(map(judge, corpus.batches("source", columns=_JUDGED_BY)), corpus.spill) as judged:
+            clean = contamination.cleaner(recipe, recipe.read_lang, "screen", corpus.batches("source"))
+
+            def alive() -> Iterator[pl.DataFrame]:
+                for batch, verdicts in zip(corpus.batches("source"), judged(), strict=True):
+                    yield clean(batch.with_columns(verdicts))
+
+            against = elsewhere.texts(recipe.screen.against)
+            again = corpus.batches("source")
+            found = dedup.source_duplicates(alive(), again, recipe.screen, corpus.spill, against)
+            for batch in alive():
+                yield _of_shard(dedup.screen_duplicates(batch, found), recipe.shard)
 
     versions = [sources.lint.VERSION, dedup.VERSION, route.VERSION]
     settings = {
@@ -83,6 +89,15 @@ def screen(corpus: Corpus, recipe: Recipe) -> list[Step]:
         "fields": recipe.translate.fields,
     }
     return [Step("screen", None, ("source",), settings, versions, rows.SCREEN, screened)]
+
+
+_JUDGED_BY = ("instruction", "input", "response", *rows.VERDICT)
+
+
+def _judged(batch: pl.DataFrame, *, responses: bool, policies: Mapping[str, str], lang: str) -> pl.DataFrame:
+    """What lint and route make of rows by themselves: their verdicts, task_class, policy. What a worker is asked."""
+    routed = route.apply(sources.lint.apply(batch, responses), policies, lang)
+    return routed.select(*rows.VERDICT, "task_class", "policy")
 
 
 def _of_shard(screened: pl.DataFrame, shard: str | None) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plugdata.rows import tagged_hash
+from plugdata.hashing import tagged_hash
 
 SEGMENTS = ("instruction", "input", "response")
 """The texts of a row, in the order they are sent."""

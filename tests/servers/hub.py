@@ -2,7 +2,7 @@
 
 It owns the part of the Hub's protocol that publishing a corpus and reading it back needs: accounts, repositories,
 commits of regular and LFS files, refs, pull requests, trees and downloads. It must not know plugdata. It has no Xet,
-no discussions, no pages in its listings, and it reads no YAML.
+no discussions but pull requests, no pages in its listings, and it reads no YAML.
 
     with HubServer() as hub:
         hub.faults.append(HubFault("POST", "/commit/", 503, times=1))
@@ -76,6 +76,7 @@ class Repo:
     gated: str | bool = False
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)  # refs/heads/main, refs/tags/v1, refs/pr/1 → commit
+    closed: set[int] = field(default_factory=set)  # numbers of pull requests that are no longer open
 
     def commit(self, ref: str, files: Mapping[str, Blob], title: str, description: str = "") -> Commit:
         parent = self.refs.get(ref)
@@ -431,6 +432,26 @@ def list_refs(call: Call) -> Reply:
     return json_reply(listed | ({"pullRequests": under("refs/pr/")} if call.query.get("include_prs") else {}))
 
 
+def list_requests(call: Call) -> Reply:
+    """The open pull requests: all the discussions there are."""
+    repo = call.repo()
+    numbers = [int(ref.rpartition("/")[2]) for ref in repo.refs if ref.startswith("refs/pr/")]
+    open_ones = [
+        {
+            "title": repo.at(f"refs/pr/{n}").title,
+            "num": n,
+            "author": {"name": repo.id.split("/")[0]},
+            "createdAt": repo.at(f"refs/pr/{n}").date,
+            "status": "open",
+            "repo": {"name": repo.id, "type": repo.kind},
+            "isPullRequest": True,
+        }
+        for n in numbers
+        if n not in repo.closed
+    ]
+    return json_reply({"discussions": open_ones, "count": len(open_ones), "start": 0})
+
+
 def list_commits(call: Call) -> Reply:
     repo = call.repo()
     listed = []
@@ -494,6 +515,7 @@ ROUTES: list[tuple[str, re.Pattern[str], Handler]] = [
         ("GET", f"{API_REPO}/tree/{REVISION}(?:/(?P<path>.+))?", tree),
         ("POST", f"{API_REPO}/paths-info/{REVISION}", paths_info),
         ("GET", f"{API_REPO}/refs", list_refs),
+        ("GET", f"{API_REPO}/discussions", list_requests),
         ("GET", f"{API_REPO}/commits/{REVISION}", list_commits),
         ("GET|HEAD", f"{WEB_REPO}/resolve/{REVISION}/(?P<path>.+)", resolve),
     ]
@@ -506,13 +528,14 @@ ROUTES: list[tuple[str, re.Pattern[str], Handler]] = [
 class HubServer:
     """The server on its own threads: listening inside `with`, stopped after it, which raises what failed in a handler.
 
-    `repos`, `lfs`, `faults` are open to tests; `requests` is what was asked, in the order of the answers.
+    `repos`, `lfs`, `faults`, `watch` are open to tests; `requests` is what was asked, in the order of the answers.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.repos: dict[tuple[str, str], Repo] = {}  # (kind, id)
         self.lfs: dict[str, bytes] = {}  # sha256 → content
         self.faults: list[HubFault] = []
+        self.watch: Callable[[str, bool], None] = lambda request, is_done: None  # before and after "GET /path"
         self._requests: list[LoggedRequest] = []
         self._errors: list[Exception] = []
         self._lock = threading.Lock()
@@ -564,8 +587,10 @@ class HubServer:
         split = urlsplit(target)
         with self._lock:
             fault = self._fault_for(method, unquote(split.path))
+            self.watch(f"{method} {split.path}", False)
             if fault is None or fault.after:
                 reply = self._handle(method, split.path, split.query, headers, body)
+            self.watch(f"{method} {split.path}", True)
             if fault is not None:
                 reply = json_reply(fault.body, fault.status, fault.headers)
             self._requests.append(LoggedRequest(method, target, reply.status, len(body)))
@@ -625,7 +650,11 @@ class Exchange(BaseHTTPRequestHandler):
 
     def exchange(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.server_hub.answer(self.command, self.path, headers, self.read_body(headers))
+        body = self.read_body(headers)
+        if len(body) < int(headers.get("content-length", 0)):  # the client died while it sent
+            self.close_connection = True
+            return
+        reply = self.server_hub.answer(self.command, self.path, headers, body)
         if reply.status == 0:
             self.close_connection = True
             return

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from plugdata.calls.ledger import tables
 from plugdata.errors import InputError
-from plugdata.rows import tagged_hash
+from plugdata.hashing import tagged_hash
 from plugdata.wire import read_answer
 
 EXAMPLES = 3

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plugdata.calls.ledger import tables
 from plugdata.errors import InputError
-from plugdata.rows import tagged_hash
+from plugdata.hashing import tagged_hash
 from plugdata.wire import STOP, read_answer
 
 Row = dict[str, Any]

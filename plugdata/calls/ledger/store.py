@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 from plugdata.calls.ledger import alive, tables
-from plugdata.rows import tagged_hash
+from plugdata.hashing import tagged_hash
 from plugdata.wire import Answer, Request, read_answer
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from plugdata.errors import CorpusError
-from plugdata.rows import tagged_hash
+from plugdata.hashing import tagged_hash
 
 SCHEMA_VERSION = 2
 BUSY_S = 60.0

@@ -101,7 +101,7 @@ def _exported(file: IO[bytes], source: Path, schema: "pa.Schema") -> Iterator[fo
 
     n = 0
     try:
-        for batch in pq.ParquetFile(file).iter_batches(COMMIT):
+        for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(COMMIT):
             for row in pa.Table.from_batches([batch]).select(schema.names).cast(schema).to_pylist():
                 n += 1
                 wrong = "; ".join(archive.faults(row))

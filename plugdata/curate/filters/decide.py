@@ -30,8 +30,10 @@ def decide(batch: pl.DataFrame, settings: recipe.Filter, bounds: Bounds) -> pl.D
     recipe's own filters come last. Personal data is replaced in the texts where the recipe masks it.
     Raises InputError for a filter of the recipe's own that fails.
     """
-    checks = [*(of(settings, bounds) for of in FILTERS), user.check(batch, settings.user)]
-    decided = rows.take_out(batch, "filter", Status.DROPPED, checks)
+    of_the_recipe = Check(Reason.USER_FILTER, pl.col("_user").is_not_null(), pl.col("_user"))
+    checks = [*(of(settings, bounds) for of in FILTERS), of_the_recipe]
+    judged = batch.with_columns(_user=user.failed(batch, settings.user))
+    decided = rows.take_out(judged, "filter", Status.DROPPED, checks)
     return rows.conform(fresh.masked(decided, settings.pii), rows.FILTER)
 
 

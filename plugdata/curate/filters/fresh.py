@@ -11,12 +11,9 @@ import polars as pl
 
 from plugdata import recipe
 from plugdata.checks import pii, refusal, repeats, templates, words
-from plugdata.checks.equal import equal
+from plugdata.checks.equal import MAY_BE, equal
 from plugdata.curate.filters.check import WHOLE, Bounds, Check, of_fields
 from plugdata.rows import FIELDS, Reason
-
-_BLOCK = 8
-"""Texts whose refusals are asked for at once: nine blocks in ten have no clue, and of the others each text is asked."""
 
 
 def measured(asked: pl.DataFrame, proses: pl.DataFrame, find_pii: bool) -> list[pl.Series]:
@@ -56,17 +53,11 @@ def _hints_at_template(text: pl.Series) -> pl.Series:
 
 def _refusals(pivot: pl.Series, text: pl.Series, source: str, target: str) -> pl.Series:
     """checks.refusal.new_refusal of each pair."""
-    texts = text.fill_null("").to_list()
-    suspect = [False] * len(texts)
-    for at in range(0, len(texts), _BLOCK):
-        block = texts[at : at + _BLOCK]
-        if not refusal.none_refuses(block, source, target):
-            suspect[at : at + _BLOCK] = [not refusal.none_refuses([one], source, target) for one in block]
 
     def check(ours: str, theirs: str) -> str | None:
         return refusal.new_refusal(ours, theirs, source, target)
 
-    return _of_some(pl.Series(suspect, dtype=pl.Boolean) & text.is_not_null(), check, pivot, text)
+    return _of_some(refusal.may_refuse(text, source, target), check, pivot, text)
 
 
 def _repeats(pivot: pl.Series, text: pl.Series) -> dict[str, pl.Series]:
@@ -90,19 +81,24 @@ _NOTHING = repeats.Repeats(0.0, 0.0, 0)
 
 def _equal(asked: pl.DataFrame) -> pl.Series:
     """checks.equal of each row."""
-    halves = [asked[name].fill_null("").to_list() for name in ("pivot_instruction", "pivot_response", *FIELDS)]
-    return pl.Series("equal", [equal(*texts) for texts in zip(*halves, strict=True)], dtype=pl.Boolean)
+    halves = asked.select(pl.col("pivot_instruction", "pivot_response", *FIELDS).fill_null(""))
+    places = halves.select(MAY_BE).to_series().arg_true()
+    said = [equal(*texts) for texts in halves.select(pl.all().gather(places)).iter_rows()]
+    return pl.repeat(False, asked.height, eager=True).alias("equal").scatter(places, said)
 
 
 def _pii(asked: pl.DataFrame) -> pl.Series:
     """The kinds of personal data in each row, in the order of pii.KINDS."""
-    texts = [asked[name].fill_null("") for half in FIELDS for name in (f"pivot_{half}", half)]
-    found: list[set[str]] = [set() for _ in range(asked.height)]
-    for text in texts:
-        for place in text.str.contains(pii.PATTERN).arg_true().to_list():
-            found[place].update(pii.kinds(text[place]))
-    kinds = [[kind for kind in pii.KINDS if kind in some] for some in found]
-    return pl.Series("pii", kinds, dtype=pl.List(pl.String))
+    found: dict[int, set[str]] = {}
+    for name in (f"{half}{field}" for half in ("pivot_", "") for field in FIELDS):
+        for place in pii.may_hold(asked[name]).arg_true().to_list():
+            if some := pii.kinds(asked[name][place]):
+                found.setdefault(place, set()).update(some)
+    kinds = [[kind for kind in pii.KINDS if kind in held] for held in found.values()]
+    rows = pl.DataFrame({"place": [*found], "pii": kinds}, {"place": pl.UInt32, "pii": pl.List(pl.String)})
+    places = pl.int_range(asked.height, dtype=pl.UInt32, eager=True).alias("place").to_frame()
+    told = places.join(rows, on="place", how="left", maintain_order="left")
+    return told["pii"].fill_null([])
 
 
 def masked(batch: pl.DataFrame, settings: recipe.Pii) -> pl.DataFrame:

@@ -15,9 +15,8 @@ from typing import Any
 import polars as pl
 
 from plugdata import recipe, rows
-from plugdata.curate.filters.check import Check
 from plugdata.errors import InputError
-from plugdata.rows import Reason, kept
+from plugdata.rows import kept
 
 Function = Callable[[Mapping[str, Any]], object]
 
@@ -45,8 +44,8 @@ def identity(filters: Iterable[recipe.UserFilter]) -> list[list[str]]:
     return said
 
 
-def check(batch: pl.DataFrame, filters: Sequence[recipe.UserFilter]) -> Check:
-    """The rows for which some filter is false; the detail names it, or them.
+def failed(batch: pl.DataFrame, filters: Sequence[recipe.UserFilter]) -> pl.Series:
+    """The name of the filter that is false for a row, or their names; null where there is none.
 
     Raises InputError for an expression or function that fails, with the id of the row where there is one.
     """
@@ -58,8 +57,7 @@ def check(batch: pl.DataFrame, filters: Sequence[recipe.UserFilter]) -> Check:
         for place, stays in zip(places, said, strict=True):
             if stays is False:
                 dropped[place].append(one.name)
-    names = pl.Series([", ".join(names) or None for names in dropped], dtype=pl.String)
-    return Check(Reason.USER_FILTER, pl.lit(names.is_not_null()), pl.lit(names))
+    return pl.Series([", ".join(names) or None for names in dropped], dtype=pl.String)
 
 
 def _by_sql(one: recipe.UserFilter, asked: pl.DataFrame) -> list[bool | None]:

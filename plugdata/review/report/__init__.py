@@ -10,21 +10,23 @@ report.html.j2, row.html.j2, report.css and report.js. The same corpus gives the
 chance is seeded, and no path and no clock is read.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 from plugdata.calls.ledger.archive import Summary
 from plugdata.corpus import Corpus, replacing
 from plugdata.recipe import Recipe
 from plugdata.review.report import facts, page, rows
+from plugdata.rows import Reason
 
 
-def write(path: Path, corpus: Corpus, recipe: Recipe, ledger: Summary | None) -> int:
-    """Write the report of a corpus to a file; its size in bytes.
+def write(path: Path, corpus: Corpus, recipe: Recipe, ledger: Summary | None, unshown: Collection[Reason] = ()) -> int:
+    """Write the report of a corpus to a file; its size in bytes. Rows taken out for `unshown` are counted only.
 
     Raises FunnelError if the funnel does not balance, InputError if no stage is finished.
     """
     found = facts.gather(corpus, recipe, ledger)
-    text = page.render(found, rows.choose(found.views, recipe)).encode()
+    text = page.render(found, rows.choose(found.views, recipe, unshown)).encode()
     with replacing(path) as file:
         file.write(text)
     return len(text)

@@ -13,11 +13,11 @@ from plugdata import __version__, languages, licenses
 from plugdata.calls.ledger.archive import Sum, Summary, together
 from plugdata.corpus import Corpus, Manifest
 from plugdata.errors import GateError
-from plugdata.recipe import Recipe
+from plugdata.recipe import Recipe, public
 from plugdata.review import chosen, measured, screen, stats
 from plugdata.review.chosen import View
 from plugdata.review.measured import Bin, Bounds, Measurement
-from plugdata.rows import Reason, kept
+from plugdata.rows import CONTRACTS, Reason, kept
 
 MAX_CLUSTERS, MIN_CLUSTERS, MEMBERS = 60, 3, 5
 """Clusters on a page, but so many of each language, and duplicates shown of each: some 60 kB, a sixteenth of a page."""
@@ -121,8 +121,8 @@ def gather(corpus: Corpus, recipe: Recipe, ledger: Summary | None) -> Facts:
         origins=origins,
         license=license,
         license_problem=problem,
-        prints=_prints(corpus, manifest, [use.sum for use in uses]),
-        stages=[(key, record.output) for key, record in manifest.stages.items()],
+        prints=_prints(recipe, manifest, [use.sum for use in uses]),
+        stages=[(key, manifest.stages[key].output) for key in sorted(manifest.stages, key=_place)],
     )
 
 
@@ -226,19 +226,25 @@ def _origins(views: Iterable[View]) -> list[Origin]:
 def _license(recipe: Recipe, origins: Iterable[Origin]) -> tuple[str, str]:
     """What a publication would be licensed as, or why it may not be."""
     try:
-        return licenses.declared(recipe.publish.license, ((o.source, o.license) for o in origins if o.n_kept)), ""
+        found = [(origin.source, origin.license) for origin in origins if origin.n_kept]
+        return licenses.declared(recipe.publish.license, found, recipe.publish.split_by_license), ""
     except GateError as refused:
         return "", str(refused)
 
 
-def _prints(corpus: Corpus, manifest: Manifest, sums: list[Sum]) -> list[tuple[str, str]]:
-    """What this report was made from, so that another one can be told to be of the same corpus."""
+def _place(key: str) -> tuple[int, str]:
+    """Where a stage stands: in the order of the stages, whichever of them was written last."""
+    stage, _, lang = key.partition("/")
+    return list(CONTRACTS).index(stage), lang
+
+
+def _prints(recipe: Recipe, manifest: Manifest, sums: list[Sum]) -> list[tuple[str, str]]:
+    """What this report was made from, so that another one can be told to be of the same corpus, wherever it lies."""
     pivot = languages.get(manifest.pivot)
     found = [("plugdata", __version__), ("pivot", f"{pivot.name} ({pivot.code})")]
     if sums:
         whole = together(sums)
         found.append(("answered", " to ".join(dict.fromkeys((whole.first_date, whole.last_date)))))
     found += [(f"source {source.name}", source.digest) for source in manifest.sources]
-    for name in ("recipe.yaml", "manifest.json"):
-        found.append((name, f"sha256:{hashlib.sha256((corpus.path / name).read_bytes()).hexdigest()}"))
+    found.append(("recipe", f"sha256:{hashlib.sha256(public(recipe).encode()).hexdigest()}"))
     return found

@@ -4,7 +4,7 @@ Half of a group are those nearest to the bound that decides it, for they tell wh
 chance, for those tell what the group is like. What a group has no bound for is all by chance.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from plugdata.review.measured import Bounds
 from plugdata.review.screen import interval
 from plugdata.review.shown import cut
 from plugdata.review.stats import ALL, Line, funnel
-from plugdata.rows import FIELDS, kept
+from plugdata.rows import FIELDS, Reason, kept
 
 KEPT, TAKEN_OUT = 60, 12
 """Rows of a language that are kept, and of each reason, if the page has room: an hour's reading for three languages."""
@@ -45,16 +45,19 @@ class Shown(NamedTuple):
     measured: list[Measured]
 
 
-def choose(views: Iterable[View], recipe: Recipe) -> list[Shown]:
-    """Rows in the order in which a page takes them while it has room: the first of every group, then the second."""
-    groups = [group for view in views for group in _groups(view, recipe)]
+def choose(views: Iterable[View], recipe: Recipe, unshown: Collection[Reason] = ()) -> list[Shown]:
+    """Rows in the order in which a page takes them while it has room: the first of every group, then the second.
+
+    unshown: reasons whose rows are left out.
+    """
+    groups = [group for view in views for group in _groups(view, recipe, unshown)]
     return [row for rank in zip_longest(*groups) for row in rank if row is not None]
 
 
-def _groups(view: View, recipe: Recipe) -> Iterator[list[Shown]]:
+def _groups(view: View, recipe: Recipe, unshown: Collection[Reason]) -> Iterator[list[Shown]]:
     """The rows of a language: those kept, then those of each stage and reason in the order of the funnel."""
     bounds = view.bounds(recipe)
-    lines = funnel(view.manifest, [view.lang or ALL]).lines
+    lines = [line for line in funnel(view.manifest, [view.lang or ALL]).lines if line.reason not in unshown]
     nears = [chosen.nearest(chosen.THRESHOLD, bounds), *(_near(line.reason, bounds) for line in lines)]
     wheres = [kept(), *map(_taken_out, lines)]
     sizes = [KEPT, *(TAKEN_OUT for _ in lines)]

@@ -1,8 +1,7 @@
 """Licences: what each asks of a translation, and the one licence that a publication of given rows must carry.
 
-Owns THE table (`LICENSES`, named as the Hub names them), which licence a well-known source has, and the arithmetic:
-NC stays NC, SA stays the same licence (or a later version of it), ND allows no translation at all, an unknown
-licence stops a publication. Must not know of rows, recipes or the Hub.
+Owns THE table (`LICENSES`, named as the Hub names them) and the arithmetic: NC stays NC, SA stays the same licence
+(or a later version of it), ND allows no translation at all, an unknown licence stops a publication.
 
 This is bookkeeping, not legal advice. It reads licences as their authors publish them; it knows nothing of the
 terms under which a model's provider lets its output be used, nor of what the law where you live allows.
@@ -75,31 +74,16 @@ _ALL = [
 LICENSES: dict[str, License] = {license.id: license for license in _ALL}
 """Every licence we can compute with, by the Hub's name for it."""
 
-_SOURCES = {
-    "tatsu-lab/alpaca": "cc-by-nc-4.0",  # its datasheet says ODC-By: the stricter of the two
-    "vicgalle/alpaca-gpt4": "cc-by-nc-4.0",
-    "yahma/alpaca-cleaned": "cc-by-nc-4.0",  # its card says CC BY 4.0; the Alpaca rows it cleans are NC, and stay so
-    "databricks/databricks-dolly-15k": "cc-by-sa-3.0",
-    "OpenAssistant/oasst1": "apache-2.0",
-    "OpenAssistant/oasst2": "apache-2.0",
-    "HuggingFaceH4/no_robots": "cc-by-nc-4.0",
-    "CohereLabs/aya_dataset": "apache-2.0",
-    "CohereForAI/aya_dataset": "apache-2.0",  # its former name
-    "zhihz0535/X-AlpacaEval": "cc-by-nc-4.0",
-}
+PER_ROW = "other"
+"""The licence of a publication in which each row has its own."""
 
 _NAMELESS = ("", "unknown", "none")
-
-
-def known_source(name: str) -> str | None:
-    """The licence of a well-known Hub data set; None for any other."""
-    return next((id for known, id in _SOURCES.items() if known.lower() == name.lower()), None)
 
 
 def normal(license: str | None) -> str | None:
     """A declared licence as the table spells it (case and edges); None for one that says nothing ("unknown")."""
     text = (license or "").strip()
-    return None if text.lower() in _NAMELESS else text.lower() if text.lower() in LICENSES else text
+    return None if text.lower() in _NAMELESS else text.lower() if text.lower() in (*LICENSES, PER_ROW) else text
 
 
 def stricter(licenses: Iterable[str | None]) -> str | None:
@@ -107,9 +91,10 @@ def stricter(licenses: Iterable[str | None]) -> str | None:
     return max(map(normal, licenses), key=_strictness, default=None)
 
 
-def computed(found: Iterable[tuple[str, str | None]]) -> str:
+def computed(found: Iterable[tuple[str, str | None]], apart: bool = False) -> str:
     """The one licence that a publication of rows from these (source, licence) pairs must carry.
 
+    apart: rows that cannot share one are published apart, and the publication as a whole is `PER_ROW`.
     Raises GateError where a source's licence is unknown, forbids translations, or cannot be mixed with another's.
     """
     by_license: dict[str | None, list[str]] = {}
@@ -133,17 +118,18 @@ def computed(found: Iterable[tuple[str, str | None]]) -> str:
     if len(names) == 1:
         return names[0]
     result = _joint([LICENSES[name] for name in names]) if all(name in LICENSES for name in names) else None
-    if result is None:
+    if result is None and not apart:
         mix = " + ".join(f"{name} ({_names(by_license[name])})" for name in names)
         raise GateError(
             f"rows under {mix} cannot share one licence",
-            "publish them as separate corpora (one recipe each), or set `publish.license: other` and answer for it: "
-            "every row then keeps its own in the column `license`",
+            "set `publish.split_by_license: true` for configs of their own, publish them as separate corpora (one "
+            "recipe each), or set `publish.license: other` and answer for it: every row then keeps its own in the "
+            "column `license`",
         )
-    return result
+    return result or PER_ROW
 
 
-def declared(license: str, found: Iterable[tuple[str, str | None]]) -> str:
+def declared(license: str, found: Iterable[tuple[str, str | None]], apart: bool = False) -> str:
     """The licence a user answers for (`publish.license`), or `computed` of the pairs if that is what it says.
 
     It fills in for unknown sources and may be stricter than need be, or "other" (each row keeps its own licence in a
@@ -151,7 +137,7 @@ def declared(license: str, found: Iterable[tuple[str, str | None]]) -> str:
     so at that source. Raises GateError.
     """
     if license == "computed":
-        return computed(found)
+        return computed(found, apart)
     asked = normal(license)
     if asked is None:
         raise GateError(f"publish.license: {license!r} is no licence", "name one, or leave it `computed`")
@@ -168,7 +154,7 @@ def on_card(license: str) -> dict[str, str]:
     """The licence as a card's metadata says it: the Hub's name, or `other` with a name and a link to LICENSE."""
     if license in LICENSES:
         return {"license": license}
-    name = "per-row" if license.lower() == "other" else license
+    name = "per-row" if license == PER_ROW else license
     return {"license": "other", "license_name": name, "license_link": "LICENSE"}
 
 
@@ -192,7 +178,7 @@ def _looser(asked: str, source: str | None) -> str:
     theirs, ours = LICENSES.get(source or ""), LICENSES.get(asked)
     if theirs is not None and theirs.nd:
         return f"cannot lift the ban on adaptations ({source})"
-    if source is None or asked in (source, "other"):
+    if source is None or asked in (source, PER_ROW):
         return ""
     if theirs is None:
         return f"drops the terms ({source})" if ours else f"may drop the terms ({source})"
