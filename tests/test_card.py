@@ -85,6 +85,12 @@ def test_a_declared_name_is_no_source_dataset_and_a_licence_of_its_own_gets_a_na
     assert (found["license"], found["license_name"], found["license_link"]) == ("other", "my-licence", "LICENSE")
 
 
+def test_well_known_sources_of_a_pulled_corpus_are_named_though_its_recipe_names_none() -> None:
+    path = {"path": "pulled/pivot.parquet", "name": "me/plug", "columns": {"source": "source", "id": "id"}}
+    origins = [ALPACA, Origin("mine", "cc-by-nc-4.0", 3)]
+    assert metadata(make(origins=origins, sources=[path]))["source_datasets"] == ["vicgalle/alpaca-gpt4"]
+
+
 def test_a_regional_language_is_named_twice_as_the_hub_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from plugdata import languages
 

@@ -3,7 +3,9 @@
 import re
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -110,8 +112,8 @@ def test_labels_of_a_language_are_summed_and_named_by_its_code() -> None:
         def get_labels(self) -> list[str]:
             return ["__label__id", "__label__ms", "__label__en"]
 
-        def predict(self, text: list[str], k: int, threshold: float) -> tuple[list[list[str]], list[list[float]]]:
-            return [["__label__ms", "__label__en", "__label__id"]] * len(text), [[0.5, 0.3, 0.2]] * len(text)
+        def predict(self, text: list[str], k: int, threshold: float) -> tuple[list[list[str]], list[Any]]:
+            return [["__label__ms", "__label__en", "__label__id"]] * len(text), [np.array([0.5, 0.3, 0.2])] * len(text)
 
     texts = pl.Series(["apa pun yang tertulis di sini"])
     scores = lid.scores(Unsure(), texts, languages.get("id"), languages.get("en"))

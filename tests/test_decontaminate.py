@@ -231,6 +231,14 @@ def test_paths_of_sets_are_relative_to_the_recipe_and_unpublished_while_hub_ids_
     assert public["screen"]["decontaminate"] == ["org/set", "mine.jsonl", "mine.csv", "more"]
 
 
+def test_a_file_named_like_a_language_is_another_set_than_the_same_file_with_another_name(tmp_path: Path) -> None:
+    question = [{"instruction": "Which river runs through Lisbon?"}]
+    found = [write(tmp_path / f"{name}.jsonl", question) for name in ("ko", "mine")]
+    langs = [evaluation.questions([str(path)], ["ko"])["lang"].to_list() for path in found]
+    assert langs == [["ko"], [None]]
+    assert len({evaluation.digest(str(path)) for path in found}) == 2
+
+
 # On the Hub.
 
 READ = """

@@ -1,6 +1,8 @@
 """Duplicates: which texts are, which is kept, and what becomes of the others in every language."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -185,6 +187,21 @@ def test_what_exceeds_memory_is_spilled_and_removed(tmp_path: Path, monkeypatch:
     expected = duplicates([frame], 0.8, tmp_path / "spill")
     monkeypatch.setattr("plugdata.curate.duplicates.MEMORY", "24MB")
     assert_frame_equal(duplicates([frame], 0.8, tmp_path / "spill"), expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_spilled_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; import polars as pl; from plugdata.curate.duplicates import *\n"
+        "def frames():\n"
+        "    yield pl.DataFrame({'id': ['a'], 'text': ['one two three'], 'preference': [0]})\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "duplicates(frames(), 0.8, Path(sys.argv[1]))"
+    )
+    spill = tmp_path / "spill"
+    killed = subprocess.run([sys.executable, "-c", code, spill], cwd=Path(__file__).parents[1])
+    assert (killed.returncode, len(list(spill.iterdir()))) == (-9, 1)
+    duplicates([texts("one two three")], 0.8, spill)
     assert list(tmp_path.iterdir()) == []
 
 

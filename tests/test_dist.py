@@ -325,6 +325,11 @@ def test_a_licence_that_is_unknown_is_no_config_of_its_own(tmp_path: Path) -> No
     built = build(tmp_path, {"ko": odd}, publish={"split_by_license": True})
     assert sorted(built.rows) == ["ko-cc-by-sa-4.0", "ko-my-own-licence-2.0"]
     assert dist.check(tmp_path / "dist") == built.rows
+    alike = mixed_rows("ko", 6, ["cc-by-sa-4.0", "My Own/Licence 2.0", "my-own-licence 2.0"])
+    with pytest.raises(
+        GateError, match=r"'My Own/Licence 2\.0' and 'my-own-licence 2\.0' would both be the config 'ko-my-own-l"
+    ):
+        build(tmp_path, {"ko": alike}, publish={"split_by_license": True})
 
 
 def test_the_report_lies_beside_the_rows_and_is_not_asked_for_where_nothing_is_published(tmp_path: Path) -> None:

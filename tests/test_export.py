@@ -32,6 +32,7 @@ from tests import commands
 from tests.commands import Run
 from tests.exports.made import PAIRS, publish
 from tests.servers.llm import LlmServer
+from tests.test_dist import build, mixed_rows
 
 run = commands.run
 
@@ -251,6 +252,21 @@ def test_a_layout_that_was_not_published_is_written_as_it_would_have_been(tmp_pa
     assert "layout `mono` (`mono-v1`)" in (one / "out/README.md").read_text()
 
 
+def test_rows_that_are_published_apart_by_their_licence_are_exported_together(tmp_path: Path) -> None:
+    frame = mixed_rows("ko", 60, ["odc-by", "cc-by-sa-3.0", "cc-by-nc-4.0"])  # "ko-mono-odc-by" < "ko-odc-by"
+    asked: dict[str, Any] = {"layouts": ["plug", "mono"], "split": {"validation": 0.2}}
+    built = build(tmp_path, {"ko": frame}, publish={"split_by_license": True}, **asked)
+    build(tmp_path / "whole", {"ko": frame}, publish={"license": "other"}, **asked)
+    assert len(built.rows) == 6
+    for layout in (None, "plug", "mono", "pivot"):
+        for folder in (tmp_path, tmp_path / "whole"):
+            export.write(folder / "dist", folder / "out", "messages", layout=layout)
+        found, whole = (digests(folder / "out") for folder in (tmp_path, tmp_path / "whole"))
+        assert {"ko/train.jsonl", "ko/validation.jsonl"} < set(found)
+        differ = {name for name in found if found[name] != whole[name]}
+        assert differ == {"LICENSE", "plugdata-export.json"}  # which holds LICENSE's hash
+
+
 def test_the_same_rows_give_the_same_bytes_and_a_new_export_replaces_the_old(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "llama-factory")
     before = digests(folder)
@@ -302,7 +318,7 @@ def test_a_damaged_file_leaves_the_old_export_and_nothing_half_written(tmp_path:
         ({"layout": "plgu"}, "no layout 'plgu'; did you mean 'plug'"),
         ({"langs": ["th"]}, "no rows in 'th'"),
         ({"splits": ["test"]}, "no split 'test'"),
-        ({"layout": "prompt"}, "no responses to train on"),
+        ({"layout": "prompt"}, "the layout 'prompt' has no responses to train on"),
         ({"tokenizers": ["nowhere.json"]}, "--tokenizer: nowhere.json: no such file"),
     ],
 )

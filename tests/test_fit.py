@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugdata import languages, rows
+from plugdata import languages, recipe, rows, stages
+from plugdata.corpus import Corpus
 from plugdata.curate.filters import fit
 from plugdata.recipe import Filter
 
@@ -77,3 +81,28 @@ def test_a_band_of_the_recipe_or_of_the_table_is_taken_as_it_is() -> None:
     assert band(measured(spread(1.1, 0.1)), band="table") == languages.ratio_band("en", "es")
     assert band(measured(spread(1.1, 0.1)), band=None) == languages.ratio_band("en", "es")
     assert band(measured(spread(1.1, 0.1)), band=[0.9, 1.3]) == (0.9, 1.3)
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "stale"),
+    [
+        ("es", {"lid_min": 0.3}, ["filter"]),
+        ("es", {"ratio": (0.6, 2.2)}, ["measure", "filter"]),
+        (languages.get("es").confused[0], {"lid": ("xx",)}, ["measure"]),
+        ("ko", {"lid": ("xx",), "lid_min": 0.3}, []),
+    ],
+)
+def test_what_the_table_says_of_a_language_and_its_rivals_makes_their_stages_stale(
+    code: str, change: dict[str, Any], stale: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = recipe.resolve({"corpus": "c", "sources": [{"path": "a.json"}], "languages": ["es"]})
+
+    def settings() -> dict[str, Any]:
+        corpus = Corpus(tmp_path)
+        steps = [*stages.measure(corpus, asked, print), *stages.filtered(corpus, asked)]
+        return {step.stage: step.settings for step in steps}
+
+    before, table = settings(), languages.table()
+    monkeypatch.setattr(languages, "table", lambda: {**table, code: replace(table[code], **change)})
+    after = settings()
+    assert [stage for stage in before if before[stage] != after[stage]] == stale

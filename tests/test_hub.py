@@ -276,6 +276,15 @@ def test_refusals_say_what_to_do(hub: HubServer, tmp_path: Path, dists: dict[str
     assert n_commits(hub) == 1
 
 
+def test_a_repo_that_is_there_but_not_to_be_seen_is_told_in_a_line(
+    hub: HubServer, tmp_path: Path, dists: dict[str, Path]
+) -> None:
+    run(hub, tmp_path, push(dists["small"]))
+    hub.faults.append(HubFault("GET", f"^/api/datasets/{REPO}$", 404, 2, {"X-Error-Code": "RepoNotFound"}))
+    [answer] = run(hub, tmp_path, push(dists["changed"]))
+    assert (answer["error"], n_commits(hub)) == ("HubError", 1) and "exists, but not for this token" in answer["words"]
+
+
 def test_without_a_token_or_a_hub_the_push_fails_at_once(
     hub: HubServer, tmp_path: Path, dists: dict[str, Path]
 ) -> None:

@@ -135,6 +135,21 @@ def test_the_command_line_says_both_languages(run: Run, tmp_path: Path) -> None:
     assert recipes.load(Path("corpus/recipe.yaml")).source_lang == "en"
 
 
+def test_trees_in_another_language_are_read_when_the_sources_are_said_to_be_in_it(run: Run, tmp_path: Path) -> None:
+    of_lang = {"en": ("Name a river.", "The Ebro."), "fr": ("Nommez un fleuve.", "La Seine.")}
+    with LlmServer() as server:
+        recipe = write_recipe(tmp_path, server, **THROUGH_SPANISH)
+        trees = [
+            {"message_id": f"{lang}{n}", "parent_id": n and f"{lang}0", "role": role, "text": text, "lang": lang}
+            for lang, texts in of_lang.items()
+            for n, (role, text) in enumerate(zip(("prompter", "assistant"), texts, strict=True))
+        ]
+        (tmp_path / "rows.json").write_text(json.dumps([{**m, "parent_id": m["parent_id"] or None} for m in trees]))
+        for lang in of_lang:
+            assert run("run", recipe, "--until", "screen", "--set", f"source_lang={lang}", "-q")[0] == 0
+            assert Corpus(tmp_path / "corpus").rows("source")["instruction"].to_list() == [of_lang[lang][0]]
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

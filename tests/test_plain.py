@@ -138,6 +138,23 @@ def test_a_record_that_an_earlier_run_took_out_stays_out(run: Run) -> None:
     assert "source   dropped: lid" in out
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"status": ["dropped"], "reason": None, "detail": None},
+        {"status": "dropped", "reason": 3, "detail": None},
+        {"status": "dropped", "reason": "late", "detail": {"by": "Ana"}},
+    ],
+)
+def test_what_is_no_verdict_of_ours_takes_nothing_out_and_comes_through(own: dict[str, Any], run: Run) -> None:
+    made = [{**value, **own} for value in spanish()]
+    lines(Path("in.jsonl"), made)
+    assert run("filter", "in.jsonl", "--lang", "es", "-o", "out.jsonl", "-q")[0] == 0
+    assert read("out.jsonl") == made
+    code, _, err = run("filter", "in.jsonl", "--lang", "es", "-o", "out.jsonl", "--all")
+    assert (code, "a column 'status' of its own" in err) == (2, True)
+
+
 def test_of_duplicates_the_first_stays_and_the_others_name_it(run: Run) -> None:
     values = spanish()
     near = {**values[0], "pivot_response": values[0]["pivot_response"] + " Go."}
@@ -230,6 +247,7 @@ def test_a_threshold_and_another_data_set_are_given_as_to_a_corpus(run: Run) -> 
         (["filter", "in.jsonl", "--lang", "es", "-o", "a.jsonl", "--dropped", "b.jsonl", "--all"], "--dropped"),
         (["filter", "in.jsonl", "--lang", "es", "-o", "out.xlsx"], ".parquet"),
         (["filter", "none.jsonl", "--lang", "es", "-o", "out.jsonl"], "does not exist"),
+        (["filter", "empty.jsonl", "--lang", "es", "-o", "out.jsonl"], "empty.jsonl holds no record\n"),
         (["filter", "in.jsonl", "--lang", "es", "-o", "out.jsonl", "--map", "respons=a"], "did you mean 'response'"),
         (["filter", "in.jsonl", "--lang", "es", "-o", "out.jsonl", "--set", "filter.lidd=1"], "did you mean 'lid'"),
         (["filter", "in.jsonl", "--lang", "es", "-o", "o.jsonl", "--set", "filter.pii.action=mask"], "for a corpus"),
@@ -240,9 +258,10 @@ def test_a_threshold_and_another_data_set_are_given_as_to_a_corpus(run: Run) -> 
 def test_what_cannot_be_done_is_refused_before_anything_is_written(args: list[str], told: str, run: Run) -> None:
     lines(Path("in.jsonl"), spanish())
     lines(Path("own.jsonl"), [{**value, "status": "checked by Ana"} for value in spanish()])
+    Path("empty.jsonl").touch()
     code, _, err = run(*args)
     assert (code, told in err) == (2, True), err
-    assert sorted(path.name for path in Path().iterdir()) == ["in.jsonl", "own.jsonl"]
+    assert sorted(path.name for path in Path().iterdir()) == ["empty.jsonl", "in.jsonl", "own.jsonl"]
 
 
 def test_options_of_a_file_are_refused_for_a_corpus(run: Run, tmp_path: Path) -> None:

@@ -77,3 +77,24 @@ def test_a_published_report_shows_no_row_that_was_taken_out_so_as_not_to_be_publ
     mine = Path("corpus/report.html").read_text(encoding="utf-8")
     assert "harbour.master@" in mine and "harbour.master@" not in published
     assert "filter: pii | −1 (25.0 %)" in _card()
+
+
+@pytest.mark.parametrize("action", ["drop", "mask"])
+def test_a_published_report_shows_no_personal_data_of_rows_that_nobody_looked_at_for_any(
+    run: Run, tmp_path: Path, action: str
+) -> None:
+    rows = records(6)
+    rows[2]["output"] += " Write to harbour.master@haven-post.org for more."
+    rows[3] = {**rows[2], "id": "twin", "instruction": rows[2]["instruction"].upper()}
+    rows[4]["instruction"] = "Describe the picture that rita.lund@haven-post.org sent."
+    rows[4]["input"] = "[image]"
+    with LlmServer() as server:
+        recipe = write_recipe(tmp_path, server, 6, languages=["ko"], filter={"pii": {"action": action}})
+        write_rows(tmp_path / "rows.json", rows)
+        assert run("run", recipe, "-q")[0] == 0
+    assert "screen: duplicate" in _card() and "screen: needs-media" in _card()
+    published = Path("corpus/dist/report.html").read_text(encoding="utf-8")
+    assert run("report", "corpus")[0] == 0
+    mine = Path("corpus/report.html").read_text(encoding="utf-8")
+    assert "rita.lund@" in mine and "harbour.master@" in mine and "1 clusters" in published
+    assert "@haven-post" not in published

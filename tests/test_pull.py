@@ -123,6 +123,16 @@ def test_what_cannot_be_pulled_is_told_in_a_line(tmp_path: Path, hub: HubServer)
     sums = f"{'0' * 64}  ko/train-00000-of-00001.parquet\n".encode()
     files = {"recipe.yaml": b"languages: [ko]\n", "plugdata.sha256": sums, "ko/train-00000-of-00001.parquet": b"PAR1"}
     bare.commit("refs/heads/main", {name: Blob(content, False) for name, content in files.items()}, "by hand")
+    for edited, words in [
+        (b"languages: 5\n", "languages: "),
+        (b"languages: [ko]\nlayouts: 5\n", "layouts: "),
+        (b"languages: [ko]\nfilter: {lid: 3}\n", "filter.lid: is not a block of keys"),
+    ]:
+        bad = {**files, "recipe.yaml": edited}
+        bare.commit("refs/heads/main", {name: Blob(content, False) for name, content in bad.items()}, "by hand")
+        found, _, err = person.plugdata("pull", "--repo", "tester/bare", "mine")
+        assert (found, words in err, "Traceback" in err) == (2, True, False), err
+    bare.commit("refs/heads/main", {name: Blob(content, False) for name, content in files.items()}, "by hand")
     for method, status, words in [
         ("HEAD", 403, "may not read tester/bare (403)"),
         ("HEAD", 0, "cannot reach the Hub"),

@@ -250,7 +250,7 @@ def test_a_folder_that_is_not_ours_or_would_break_is_refused_untouched(tmp_path:
         to_folder(dists["one"], theirs)
     with pytest.raises(InputError, match="is a file"):
         to_folder(dists["one"], theirs / "thesis.tex")
-    for own in (dists["one"], dists["one"].parent):
+    for own in (dists["one"], dists["one"].parent, dists["one"] / "ko-copy"):
         with pytest.raises(InputError, match="the corpus's own"):
             to_folder(dists["one"], own)
     to_folder(dists["two"], tmp_path / "there")
@@ -259,6 +259,21 @@ def test_a_folder_that_is_not_ours_or_would_break_is_refused_untouched(tmp_path:
         to_folder(dists["ar"], tmp_path / "there")
     assert on_disk(tmp_path / "there") == before
     assert to_folder(dists["ar"], tmp_path / "there", schema_change=True).changes.deleted == (f"ko/{TRAIN}",)
+
+
+def test_a_folder_whose_push_was_killed_between_its_two_renames_is_found_again(
+    tmp_path: Path, dists: dict[str, Path]
+) -> None:
+    to = tmp_path / "there"
+    to_folder(dists["one"], to)
+    (to / "README.md").write_text((to / "README.md").read_text() + "\nMine.\n")
+    (to / "notes.md").write_text("mine")
+    to.rename(tmp_path / ".there.old")
+    seen = folder.preview(dists["two"], to, schema_change=False, force=False)
+    assert f"ar/{TRAIN}" in seen.changes.added and seen.changes.unchanged and not to.exists()
+    assert to_folder(dists["two"], to) == seen
+    assert (to / "notes.md").read_text() == "mine" and (to / "README.md").read_text().endswith("\nMine.\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 FULL = """

@@ -156,6 +156,23 @@ def test_statistics_are_those_of_the_rows(run: Run, tmp_path: Path) -> None:
     assert " ratio_response          32      0.4–2 " in out
 
 
+@pytest.mark.parametrize("command", ["status", "stats"])
+def test_before_the_sources_are_read_nothing_is_finished(command: str, run: Run, tmp_path: Path) -> None:
+    for name in ("en.json", "es.json"):
+        (tmp_path / name).write_text('[{"title": "of another kind"}]')
+    assert run("pair", "--pivot", "en.json", "--target", "es.json", "corpus", "--license", "mit")[0] == 2
+    assert Corpus(tmp_path / "corpus").manifest() is not None
+    assert run(command, "corpus")[:2] == (0, "nothing finished yet\n")
+    assert run(command, "corpus", "--json")[0] == 0
+
+
+def test_a_field_that_no_row_has_names_no_language() -> None:
+    read = {"n_chars_instruction": [9, 9], "n_chars_response": [None, None]}
+    top = {"lid_instruction_top": ["es", None], "lid_response_top": [None, None]}
+    found = pl.LazyFrame({**read, **top}, schema_overrides=dict.fromkeys(top, pl.String))
+    assert measured.named(found) == {"instruction": {"es": 1, measured.ABSTAINED: 1}}
+
+
 def test_nothing_finished_is_said(run: Run, tmp_path: Path) -> None:
     corpus = reviewed.write(tmp_path / "corpus", until="screen")
     code, out, _ = run("stats", "corpus")

@@ -85,6 +85,8 @@ def test_rows_that_are_not_kept_are_not_asked_about(functions: Path) -> None:
         ("length(respnse) < 9", "respnse"),
         ("length(response <", "syntax error"),
         ("count(*) > 1", "one row at a time"),
+        ("row_number() over () < 3", "one row at a time"),
+        ("unnest([true, false])", "one row at a time"),
         ("cast(response as integer) > 3", "Conversion Error"),
         ("exists(select 1 from read_csv('x.csv'))", "disabled"),
     ],

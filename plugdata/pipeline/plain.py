@@ -127,6 +127,8 @@ class _Made:
                 yield frame
 
         self.corpus.write("pair", None, frames(), rows.PAIR)
+        if not langs and not self.corpus.n_rows("pair"):
+            raise InputError(f"{given.plain.path} holds no record")
         if not langs:
             column = given.plain.theirs("lang")
             raise InputError(f"no record of {given.plain.path} has its language in {column!r}", "give --lang CODE")

@@ -130,8 +130,8 @@ def merged(ours: str, published: str | None) -> str:
     """
     if published is None:
         return ours
-    head, text, _ = _parted(ours)
-    theirs, rest, at = _parted(published.removeprefix("\ufeff").replace("\r\n", "\n"))
+    head, text, _ = parted(ours)
+    theirs, rest, at = parted(published)
     tags = theirs.get("tags")
     more = [tag for tag in tags if tag not in head["tags"]] if isinstance(tags, list) else []
     kept = {key: value for key, value in theirs.items() if key not in OWNED}
@@ -165,8 +165,9 @@ def _marked(name: str, text: str) -> str:
     return f"<!-- plugdata:begin {name} -->\n\n{inside}\n\n<!-- plugdata:end {name} -->"
 
 
-def _parted(text: str) -> tuple[dict[str, Any], str, int]:
-    """A card's metadata, the text below, and how many lines stand above that text."""
+def parted(text: str) -> tuple[dict[str, Any], str, int]:
+    """A card's metadata, the text below, and how many lines stand above that text. Raises GateError, with the line."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     lines = text.split("\n")
     ends = [at for at, line in enumerate(lines) if line.rstrip() == "---"]
     if ends[:1] != [0]:

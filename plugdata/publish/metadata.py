@@ -81,8 +81,10 @@ def metadata(
 
 
 def on_hub(recipe: Recipe, source: str) -> bool:
-    """Whether a source's name is that of a data set on the Hub."""
-    return any(known.id is not None and known.label == source for known in recipe.sources)
+    """Whether a source's name is that of a data set on the Hub: it was read there, or is a well-known one's (the rows
+    of a pulled corpus name sources that its recipe does not)."""
+    read = any(known.id is not None and known.label == source for known in recipe.sources)
+    return read or licenses.data_set(source) is not None
 
 
 def _feature(name: str, dtype: str) -> dict[str, Any]:

@@ -72,6 +72,7 @@ def pull(repo: str, revision: str | None, corpus: Path, *, token: str | None, sa
         listing, recipe = _fetched(api, repo, commit, here, [SUMS, "recipe.yaml"], say)
         sums = digests(listing.read_text(encoding="utf-8", errors="replace"))
         asked = parse(recipe.read_text(encoding="utf-8", errors="replace"), f"{repo}: recipe.yaml")
+        _require_recipe(asked, repo)
         found = _of_languages(sums, asked)
         if not found:
             raise InputError(f"{repo} at {commit[:12]} holds no rows", "was its push broken off? Name another revision")
@@ -198,15 +199,25 @@ def _merged(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         last = whole.tail(1)
 
 
-def _recipe(asked: Mapping[str, Any], repo: str, commit: str, corpus: Path, langs: list[str]) -> Recipe:
-    """The recipe of the corpus in its new place."""
-    kept = {
+def _kept(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         key: {name: value for name, value in asked[key].items() if name not in _FILES.get(key, ())}
         if isinstance(asked[key], Mapping)
         else asked[key]
         for key in _KEPT
         if key in asked
     }
+
+
+def _require_recipe(asked: Mapping[str, Any], repo: str) -> None:
+    """Raise RecipeError for a published recipe, which anybody may have edited, whose keys hold something else."""
+    data = {"corpus": "pulled", "sources": [{"path": "pulled"}], "languages": asked.get("languages"), **_kept(asked)}
+    recipes.resolve(data, where=f"{repo}: recipe.yaml")
+
+
+def _recipe(asked: Mapping[str, Any], repo: str, commit: str, corpus: Path, langs: list[str]) -> Recipe:
+    """The recipe of the corpus in its new place. Needs what `_require_recipe` takes."""
+    kept = _kept(asked)
     filter = dict(kept.get("filter") or {})
     if (filter.get("lid") or {}).get("model") not in (None, *assets.LID_MODELS):
         filter["lid"] = {**filter["lid"], "model": None}

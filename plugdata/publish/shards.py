@@ -14,7 +14,7 @@ shape of the files. Must not know what else lies in dist/.
 import functools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ import polars as pl
 
 from plugdata import licenses, pair
 from plugdata.corpus import BATCH
-from plugdata.errors import ContractError
+from plugdata.errors import ContractError, GateError
 from plugdata.hashing import tagged_hash
 from plugdata.publish import COLUMNS, Config, Sample, Size
 from plugdata.recipe import Recipe
@@ -58,7 +58,8 @@ def write(
 
     Rows: the kept ones of the Parquet file at `path`, and of those the ids in `common` (sorted) if that is given.
     apart: licences whose rows are configs of their own, LANG-LICENCE and LANG-LAYOUT-LICENCE; none: all together.
-    Gives the configs that have rows, and the first rows as samples. Raises ContractError for rows out of order.
+    Gives the configs that have rows, and the first rows as samples. Raises ContractError for rows out of order,
+    GateError for licences that would share a config.
     """
     of = layouts(recipe)
     groups: Sequence[str | None] = apart or (None,)
@@ -66,6 +67,7 @@ def write(
         (layout, license): {} for layout in of for license in groups
     }
     names = {key: _name(lang, "" if key[0] == of[0] else key[0], key[1]) for key in made}
+    _refuse_shared(names)
     samples: list[Sample] = []
     with ExitStack() as open_files:
         for frame in _batches(path, lang, common):
@@ -93,6 +95,18 @@ def write(
 def _name(lang: str, layout: str, license: str | None) -> str:
     """The name of a config, and so of a folder: a licence of somebody's own is spelt in letters that both may hold."""
     return "-".join(filter(None, [lang, layout, re.sub(r"[^\w.]+", "-", license or "").strip("-.").lower()]))
+
+
+def _refuse_shared(names: Mapping[tuple[pair.LayoutName, str | None], str]) -> None:
+    """Raise GateError if two licences are spelt so alike that their rows would be one config."""
+    taken: dict[str, str | None] = {}
+    for (_, license), name in names.items():
+        if name in taken:
+            raise GateError(
+                f"the licences {taken[name]!r} and {license!r} would both be the config {name!r}",
+                "if they are one, spell it alike in `sources[i].license`; else rename one there",
+            )
+        taken[name] = license
 
 
 def layouts(recipe: Recipe) -> tuple[pair.LayoutName, ...]:

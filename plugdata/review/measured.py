@@ -163,7 +163,7 @@ def measurements(rows: pl.LazyFrame, bounds: Mapping[str, Bounds]) -> list[Measu
 def named(rows: pl.LazyFrame) -> dict[str, dict[str, int]]:
     """By field, the rows that language ID called each language, most first; ABSTAINED where it named none.
 
-    Of rows that it read: those with a measurement of length.
+    Of rows that it read: those with a measurement of length. Fields without any are left out.
     """
     names = rows.collect_schema().names()
     found = {}
@@ -173,7 +173,7 @@ def named(rows: pl.LazyFrame) -> dict[str, dict[str, int]]:
             counted = rows.filter(pl.col(read).is_not_null()).group_by(pl.col(top).fill_null(ABSTAINED)).len()
             ordered = counted.sort(["len", top], descending=[True, False]).collect(engine="streaming")
             found[field] = dict(ordered.iter_rows())
-    return found
+    return {field: names for field, names in found.items() if names}
 
 
 def histogram(rows: pl.LazyFrame, column: str, bounds: Bounds) -> list[Bin]:

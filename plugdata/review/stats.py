@@ -141,7 +141,10 @@ def stage_counts(manifest: Manifest, lang: str) -> dict[str, Counts]:
 
 
 def funnel(manifest: Manifest, langs: Sequence[str]) -> Funnel:
-    """What became of every row. Raises FunnelError if rows read are not rows kept and rows taken out."""
+    """What became of every row; nothing, before a stage is finished. Raises FunnelError if rows read are not rows kept
+    and rows taken out."""
+    if not manifest.stages:
+        return Funnel({}, [], {}, {})
     lines: dict[tuple[str, str, str], dict[str, int]] = {}
     n_rows, kept, until = {}, {}, {}
     for lang in langs:

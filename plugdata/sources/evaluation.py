@@ -50,10 +50,11 @@ class _Part(NamedTuple):
 
 
 def digest(name: str) -> str:
-    """What an evaluation set holds, as one line: "sha256:…" of files, "hub:ID@COMMIT". Raises SourceError."""
+    """What an evaluation set holds, as one line: "NAME sha256:…" of files, whose names tell a language; or
+    "hub:ID@COMMIT". Raises SourceError."""
     if is_hub_id(name):
         return f"hub:{name}@{snapshot(name).name}"
-    return digest_of(Source(path=name), Path())
+    return f"{Path(name).name} {digest_of(Source(path=name), Path())}"
 
 
 def questions(names: Sequence[str], langs: Iterable[str]) -> pl.DataFrame:

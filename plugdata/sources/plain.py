@@ -173,7 +173,8 @@ def _row(
 
 def _is_carried(value: Mapping[str, Any]) -> bool:
     """Whether a record has the verdict of an earlier run."""
-    return all(name in value for name in VERDICT) and value["status"] in set(Status)
+    said = [value[name] for name in VERDICT if name in value]
+    return len(said) == len(VERDICT) and all(isinstance(text, str | None) for text in said) and said[0] in set(Status)
 
 
 def _folded(row: Row) -> str:

@@ -55,7 +55,8 @@ def measure(corpus: Corpus, recipe: Recipe, say: Say, map: Map = map) -> list[St
     more = (wanted and filters.tokens.identity(wanted), find_pii)
 
     def known(lang: str) -> tuple[object, ...]:
-        about = [dataclasses.asdict(languages.get(code)) for code in (lang, recipe.pivot)]
+        rivals = candidates or languages.get(lang).confused
+        about = [dataclasses.asdict(languages.get(code)) for code in (lang, recipe.pivot, *rivals)]
         told = [[of[field] for field in ("lid", "flores", "confused", "scripts", "ratio")] for of in about]
         return told, identity, candidates, more
 
@@ -86,7 +87,7 @@ def filtered(corpus: Corpus, recipe: Recipe) -> list[Step]:
         def apply() -> Apply:
             return partial(filters.decide, settings=recipe.filter, bounds=bounds())
 
-        wanted = (settings, bands[lang])
+        wanted = (settings, bands[lang], languages.get(lang).lid_min)
         version = filters.DECIDE_VERSION
         return row_wise(corpus, "filter", "measure", lang, wanted, version, rows.FILTER, apply, bounds)
 

@@ -17,7 +17,8 @@ from plugdata.translate.quality.judge import PROMPT as JUDGE_PROMPT
 from plugdata.translate.task import ROUTE_STAGE
 
 UNSHOWN = (Reason.PII, Reason.CONTAMINATED)
-"""Rows that were taken out so that they are not published, and so are not shown in a published report."""
+"""Rows that were taken out so that they are not published, and so are not shown in a published report, nor what may be
+like them: duplicates, and rows that left before anybody looked."""
 
 
 def publish(corpus: Corpus, recipe: Recipe, manifest: Manifest) -> dist.Built:

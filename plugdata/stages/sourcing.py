@@ -52,6 +52,7 @@ def source(corpus: Corpus, recipe: Recipe, records: tuple[SourceRecord, ...]) ->
     settings = {
         "responses": responses,
         "limit": recipe.limit,
+        "lang": recipe.read_lang,
         "sources": [origin.model_dump(mode="json", exclude={"path"}) for origin in recipe.sources],
         "content": [record.digest for record in records],
     }

@@ -16,8 +16,10 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,8 @@ MEMORY = "192MB"
 
 THREADS = min(4, os.cpu_count() or 1)
 """Frames prepared at a time: each takes some 100 MB at its largest, and what follows keeps up with no more."""
+
+_PREFIX = "duplicates-"
 
 FOUND: dict[str, pl.DataType] = {
     "id": pl.String(),
@@ -55,14 +59,15 @@ def duplicates(
     order; of `against` id and text. A text's counterpart is the most preferred it is a duplicate of, those of
     `against` first of all; these are kept, and are not compared among themselves. near: Jaccard similarity from which
     two texts are duplicates; null: exact ones only. No text is held in memory. spill: a directory for what exceeds
-    it, made if absent and removed if empty. Raises CorpusError if memory and disk are full.
+    it, made if absent and removed if empty, one call at a time. Raises CorpusError if memory and disk are full.
     """
     import duckdb
 
-    made = not spill.exists()
     try:
         spill.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=spill, prefix="duplicates-") as folder:
+        for left in spill.glob(f"{_PREFIX}*"):  # by a process that was killed
+            rmtree(left)
+        with TemporaryDirectory(dir=spill, prefix=_PREFIX) as folder:
             config: dict[str, str | bool | int | float | list[str]] = {
                 "temp_directory": folder,
                 "memory_limit": MEMORY,
@@ -73,7 +78,7 @@ def duplicates(
     except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
         raise CorpusError(f"finding duplicates needs more than memory and {spill} hold: {error}") from error
     finally:
-        if made and spill.exists() and not any(spill.iterdir()):
+        with suppress(OSError):  # another's files may lie there
             spill.rmdir()
 
 

@@ -65,12 +65,16 @@ def _by_sql(one: recipe.UserFilter, asked: pl.DataFrame) -> list[bool | None]:
 
     with duckdb.connect(config={"enable_external_access": False}) as connection:
         connection.register("asked", asked.to_arrow())
-        try:  # a line of its own: the expression may end in a comment
-            said = connection.sql(f"select cast((\n{one.sql}\n) as boolean) from asked").fetchall()
+        asks = f"cast((\n{one.sql}\n) as boolean)"  # a line of its own: the expression may end in a comment
+        try:
+            found = connection.sql(f"select {asks} from asked")
+            try:
+                connection.sql(f"select 1 from asked where {asks}")
+            except duckdb.BinderException:  # where a condition stands there are no aggregates and no windows
+                raise _fault(one, "it takes rows together; a filter sees one row at a time") from None
+            said = found.fetchall()
         except duckdb.Error as error:
             raise _fault(one, str(error).partition("\n")[0]) from None
-    if len(said) != asked.height:
-        raise _fault(one, "it takes rows together; a filter sees one row at a time")
     return [stays for (stays,) in said]
 
 

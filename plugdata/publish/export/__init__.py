@@ -7,8 +7,7 @@
       LICENSE                  the corpus's own
       plugdata-export.json     format, layout, and every file with its hash
 
-Owns these names, and which rows of a published folder are written. Must not know how the folder was made: it reads
-CONFIG/SPLIT-*.parquet, as dist/ has them and a download from the Hub too.
+Owns these names. Which rows of a published folder are written is published.py's; how that was made nobody's here.
 
 - A layout that was published is taken as it stands; any other is rendered from the same rows' texts.
 - The folder is built beside its name and swapped in whole. One that is there is replaced only if this module wrote all
@@ -21,18 +20,19 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import polars as pl
 
-from plugdata import languages, pair
-from plugdata.corpus import BATCH
-from plugdata.corpus.files import reading, writing
+from plugdata import pair
+from plugdata.corpus.files import writing
 from plugdata.errors import CorpusError, InputError
 from plugdata.publish.export import lengths, snippets
 from plugdata.publish.export.formats import FORMATS, Record, System, chat
+from plugdata.publish.export.published import Config, batches, choose
+from plugdata.publish.export.published import is_published as is_published
 from plugdata.publish.export.readme import Written, readme
 from plugdata.recipe import did_you_mean
 
@@ -43,8 +43,6 @@ OPENAI_MIN = 10
 
 _ESCAPED = {char.encode(): f"\\u{ord(char):04x}".encode() for char in "\x85\u2028\u2029"}
 
-_TEXTS = ("pivot_instruction", "pivot_response", "instruction", "response")
-
 
 class Exported(NamedTuple):
     """What write() wrote, and what the user should know."""
@@ -52,21 +50,6 @@ class Exported(NamedTuple):
     files: tuple[Written, ...]
     lengths: tuple[lengths.Spread, ...]
     warnings: tuple[str, ...]
-
-
-class _Config(NamedTuple):
-    """A config of the published folder."""
-
-    name: str
-    lang: str
-    pivot: str
-    layout: str
-    splits: Mapping[str, Sequence[Path]]
-
-
-def is_published(folder: Path) -> bool:
-    """Whether a folder is what write() reads: a dist/, or a data set as it is downloaded."""
-    return any(folder.glob("*/*.parquet"))
 
 
 def write(
@@ -90,7 +73,7 @@ def write(
         raise InputError(
             f"no format {format!r}{did_you_mean(format, list(FORMATS))}", f"there are {', '.join(FORMATS)}"
         )
-    chosen = _chosen(published, layout, langs, splits)
+    chosen = choose(published, layout, langs, splits)
     layouts = {config.lang: wanted for config, wanted in chosen}
     _refuse_foreign(target)
     counters = lengths.load(tokenizers)
@@ -102,11 +85,11 @@ def write(
         shutil.rmtree(new, ignore_errors=True)
         try:
             for config, wanted in chosen:
-                for split, paths in config.splits.items():
+                for split, parts in config.splits.items():
                     path = f"{config.lang}/{split}.jsonl"
                     (new / config.lang).mkdir(parents=True, exist_ok=True)
                     with open(new / path, "wb") as handle:
-                        n = _write_rows(handle, config, paths, wanted, format, system, counters, origins)
+                        n = _write_rows(handle, config, parts, wanted, format, system, counters, origins)
                     files.append(Written(path, config.lang, split, n))
             warnings = _warnings(format, files, counters)
             spreads = [spread for counter in counters for spread in counter.spreads()]
@@ -137,72 +120,10 @@ def lines(records: Iterable[Record]) -> bytes:
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def _configs(published: Path) -> list[_Config]:
-    """The configs of a published folder, by name."""
-    import pyarrow.parquet as pq
-
-    found: dict[str, dict[str, list[Path]]] = {}
-    for path in sorted(published.glob("*/*.parquet")):
-        found.setdefault(path.parent.name, {}).setdefault(path.name.partition("-")[0], []).append(path)
-    configs = []
-    for name, splits in found.items():
-        first = next(iter(splits.values()))[0]
-        with reading(first), pq.ParquetFile(first) as file:
-            wanted = ["id", "source", "license", "messages", "lang", "pivot_lang", "layout", *_TEXTS]
-            if lacking := [column for column in wanted if column not in file.schema_arrow.names]:
-                raise InputError(
-                    f"{first} lacks the column {lacking[0]!r}", "is it a data set that plugdata published?"
-                )
-            batch = next(file.iter_batches(1, columns=["lang", "pivot_lang", "layout"]), None)
-        if batch is not None and batch.num_rows:
-            lang, pivot, layout = (column[0].as_py() for column in batch.columns)
-            configs.append(_Config(name, lang, pivot, layout, splits))
-    if not configs:
-        raise InputError(f"{published} holds no rows", "an export reads CONFIG/SPLIT-*.parquet")
-    return configs
-
-
-def _chosen(
-    published: Path, layout: str | None, langs: Sequence[str], splits: Sequence[str]
-) -> list[tuple[_Config, pair.LayoutName]]:
-    """For each language the config to read, with the splits to write, and the layout to write it in."""
-    asked_for = None if layout is None else _layout(layout)
-    by_language: dict[str, list[_Config]] = {}
-    for config in _configs(published):
-        by_language.setdefault(config.lang, []).append(config)
-    asked = list(dict.fromkeys(languages.get(lang).code for lang in langs)) or sorted(by_language)
-    chosen = []
-    for lang in asked:
-        if lang not in by_language:
-            raise InputError(f"{published} has no rows in {lang!r}", f"there are {', '.join(sorted(by_language))}")
-        of = by_language[lang]
-        default = next((config for config in of if config.name == lang), of[0])
-        config = next((config for config in of if config.layout == layout), default)
-        wanted = asked_for or _layout(config.layout)
-        if not pair.LAYOUTS[wanted].parts or not pair.LAYOUTS[_layout(config.layout)].parts:
-            raise InputError(f"{published}: {lang!r} has no responses to train on", "they are instructions alone")
-        kept = {split: paths for split, paths in config.splits.items() if not splits or split in splits}
-        chosen.append((config._replace(splits=kept), wanted))
-    there = {split for configs in by_language.values() for config in configs for split in config.splits}
-    for split in splits:
-        if split not in there:
-            raise InputError(f"{published} has no split {split!r}", f"there are {', '.join(sorted(there))}")
-    return chosen
-
-
-def _layout(name: str) -> pair.LayoutName:
-    """The layout of a name. Raises InputError."""
-    for known in pair.LAYOUTS:
-        if known == name:
-            return known
-    told = did_you_mean(name, list(pair.LAYOUTS))
-    raise InputError(f"no layout {name!r}{told}", f"there are {', '.join(pair.LAYOUTS)}")
-
-
 def _write_rows(
     handle: IO[bytes],
-    config: _Config,
-    paths: Sequence[Path],
+    config: Config,
+    parts: Sequence[Sequence[Path]],
     layout: pair.LayoutName,
     format: str,
     system: System,
@@ -212,7 +133,7 @@ def _write_rows(
     """Write the records of some Parquet files, count their tokens and sources, and give how many there are."""
     n_rows = 0
     record = FORMATS[format].record
-    for frame in _batches(paths):
+    for frame in batches(parts):
         if layout != config.layout:
             frame = frame.with_columns(messages=pair.turns(layout, config.pivot, config.lang))
         rows = [chat(messages, system) for messages in frame["messages"].to_list()]
@@ -222,18 +143,6 @@ def _write_rows(
         origins.update(frame.select("source", pl.col("license").fill_null("")).iter_rows())
         n_rows += frame.height
     return n_rows
-
-
-def _batches(paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
-    import pyarrow.parquet as pq
-
-    for path in paths:
-        # without pre_buffer=False pyarrow keeps what it read until the file is closed: 1 kB a row
-        with reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(BATCH, columns=["id", "source", "license", "messages", *_TEXTS]):
-                frame = pl.from_arrow(batch)
-                assert isinstance(frame, pl.DataFrame)
-                yield frame
 
 
 def _warnings(format: str, files: Sequence[Written], counters: Sequence[lengths.Lengths]) -> list[str]:

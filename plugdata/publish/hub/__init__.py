@@ -175,7 +175,10 @@ def _pushed(api: "HfApi", dist: Path, to: Target, say: Say, *, first: bool) -> P
     elif first and seen.private is to.public:
         say(f"{to.repo} exists and is {'private' if seen.private else 'public'}: a push does not change that")
     head = seen.published.head
-    assert head is not None
+    if head is None:  # the Hub says that it is there, and that it is not
+        raise HubError(
+            f"{to.repo} exists, but not for this token", "give the token the right to read it, or name another"
+        )
     if not seen.has_branch:
         api.create_branch(to.repo, branch=to.revision, revision=head, repo_type="dataset")
     if changes and to.create_pr and (open_one := _open_request(api, to, made)):

@@ -13,18 +13,16 @@ from typing import Any
 
 import yaml
 
+from plugdata.errors import GateError
+from plugdata.publish import card
 
-def metadata(card: str) -> dict[str, Any]:
+
+def metadata(text: str) -> dict[str, Any]:
     """The YAML between two lines of three dashes that open a card; {} where there is none that can be read."""
-    lines = card.lstrip("\ufeff").splitlines(keepends=True)
-    fences = [n for n, line in enumerate(lines) if line.rstrip() == "---"]
-    if fences[:1] != [0] or len(fences) < 2:
-        return {}
     try:
-        read = yaml.safe_load("".join(lines[1 : fences[1]]))
-    except yaml.YAMLError:
+        return card.parted(text)[0]
+    except GateError:
         return {}
-    return read if isinstance(read, dict) else {}
 
 
 def broken(ours: Mapping[str, Any], published: Mapping[str, Any], owned: Collection[str]) -> list[str]:

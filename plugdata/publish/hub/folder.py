@@ -2,8 +2,9 @@
 
 Owns that folder's change in one step. Must not know the network.
 
-The folder is made beside itself and swapped in by two renames, as dist/ is: nobody reads half of one. What others put
-there stays, if an earlier push wrote the folder; a folder that holds something else is refused.
+The folder is made beside itself and swapped in by two renames, as dist/ is: nobody reads half of one. A kill between
+the two leaves it under the name `.DIR.old`, where the next push finds it. What others put there stays, if an earlier
+push wrote the folder; a folder that holds something else is refused.
 """
 
 import os
@@ -25,9 +26,12 @@ def push(dist: Path, to: Path, *, schema_change: bool, force: bool) -> Preview:
     CorpusError if it cannot be written.
     """
     to = to.absolute()
-    if to == dist.absolute() or to in dist.absolute().parents:
+    own = dist.absolute()
+    if to == own or to in own.parents or own in to.parents:
         raise InputError(f"{to} is the corpus's own", "name another folder")
     with _writing(to):
+        if _standing(to) != to:
+            _standing(to).rename(to)
         published = _published(to)
         made, changes = planned(dist, published, schema_change=schema_change, force=force)
         if changes:
@@ -39,9 +43,15 @@ def push(dist: Path, to: Path, *, schema_change: bool, force: bool) -> Preview:
 def preview(dist: Path, to: Path, *, schema_change: bool, force: bool) -> Preview:
     """What `push` would change. Writes nothing."""
     with _writing(to):
-        published = _published(to.absolute())
+        published = _published(_standing(to.absolute()))
         made, changes = planned(dist, published, schema_change=schema_change, force=force)
     return Preview(changes, difference(made, published.card))
+
+
+def _standing(folder: Path) -> Path:
+    """Where the folder's content lies: under the old name if a push was killed between its two renames."""
+    old = folder.with_name(f".{folder.name}.old")
+    return old if (old / SUMS).is_file() and not folder.exists() else folder
 
 
 def _published(folder: Path) -> Published:

@@ -21,11 +21,12 @@ from plugdata.rows import Reason
 
 
 def write(path: Path, corpus: Corpus, recipe: Recipe, ledger: Summary | None, unshown: Collection[Reason] = ()) -> int:
-    """Write the report of a corpus to a file; its size in bytes. Rows taken out for `unshown` are counted only.
+    """Write the report of a corpus to a file; its size in bytes.
 
+    unshown: of rows taken out for these reasons, and of those that were never looked at for them, nothing is shown.
     Raises FunnelError if the funnel does not balance, InputError if no stage is finished.
     """
-    found = facts.gather(corpus, recipe, ledger)
+    found = facts.gather(corpus, recipe, ledger, kept_only=bool(unshown))
     text = page.render(found, rows.choose(found.views, recipe, unshown)).encode()
     with replacing(path) as file:
         file.write(text)

@@ -88,15 +88,18 @@ class Facts(NamedTuple):
     stages: list[tuple[str, str]]  # and the sha256 of their rows
 
 
-def gather(corpus: Corpus, recipe: Recipe, ledger: Summary | None) -> Facts:
-    """Everything but the rows. Raises FunnelError if the funnel does not balance, InputError if nothing is finished."""
+def gather(corpus: Corpus, recipe: Recipe, ledger: Summary | None, kept_only: bool = False) -> Facts:
+    """Everything but the rows; kept_only: duplicates are counted, and a text is shown of kept ones alone.
+
+    Raises FunnelError if the funnel does not balance, InputError if nothing is finished.
+    """
     state = stats.state(corpus)
     manifest = corpus.manifest()
     langs = stats.languages_of(manifest) if manifest else []
     views = [chosen.view(corpus, lang) for lang in langs] or [chosen.view(corpus, None)]
     manifest = views[0].manifest
     bounds = [(view, view.bounds(recipe)) for view in views if view.lang]
-    clusters, n_clusters = _clusters(views)
+    clusters, n_clusters = _clusters(views, kept_only)
     uses = stats.used(ledger, recipe)
     kinds: dict[tuple[str, str, str], list[Sum]] = {}
     for use in uses:
@@ -161,7 +164,7 @@ def _named(views: Iterable[View]) -> Named:
     return Named(heads, rows)
 
 
-def _clusters(views: list[View]) -> tuple[list[Cluster], int]:
+def _clusters(views: list[View], kept_only: bool) -> tuple[list[Cluster], int]:
     """The largest clusters of each language, those that several have alike as one, and how many there are at all, a
     cluster of several languages counted in each."""
     per_view = max(MIN_CLUSTERS, MAX_CLUSTERS // len(views))
@@ -186,12 +189,13 @@ def _clusters(views: list[View]) -> tuple[list[Cluster], int]:
         ]
         asked.append(
             rows.filter(pl.col("id").is_in([key for key, _ in ordered]))
-            .filter(pl.col("reason").ne_missing(Reason.DUPLICATE_ID))
+            .filter(pl.col("reason").ne_missing(Reason.DUPLICATE_ID), kept() | (not kept_only))
             .with_columns(jaccard)
             .select(columns)
         )
         *groups, keepers = pl.collect_all(asked, engine="streaming")
-        texts = _texts(view, [o for frame in (*groups, keepers) for o in frame["ordinal"].to_list()])
+        shown_of = (keepers,) if kept_only else (*groups, keepers)
+        texts = _texts(view, [o for frame in shown_of for o in frame["ordinal"].to_list()])
         keeping = {row["id"]: row for row in keepers.iter_rows(named=True)}
         for (key, n), members in zip(ordered, groups, strict=True):
             shown = members.sort(like, "ordinal").iter_rows(named=True)

@@ -48,7 +48,8 @@ class Shown(NamedTuple):
 def choose(views: Iterable[View], recipe: Recipe, unshown: Collection[Reason] = ()) -> list[Shown]:
     """Rows in the order in which a page takes them while it has room: the first of every group, then the second.
 
-    unshown: reasons whose rows are left out.
+    unshown: reasons whose rows are left out, and with them rows that may be alike: their duplicates, and where personal
+    data is taken out those that were not looked at for any.
     """
     groups = [group for view in views for group in _groups(view, recipe, unshown)]
     return [row for rank in zip_longest(*groups) for row in rank if row is not None]
@@ -59,7 +60,8 @@ def _groups(view: View, recipe: Recipe, unshown: Collection[Reason]) -> Iterator
     bounds = view.bounds(recipe)
     lines = [line for line in funnel(view.manifest, [view.lang or ALL]).lines if line.reason not in unshown]
     nears = [chosen.nearest(chosen.THRESHOLD, bounds), *(_near(line.reason, bounds) for line in lines)]
-    wheres = [kept(), *map(_taken_out, lines)]
+    shown = _shown_in(view, recipe, unshown)
+    wheres = [kept(), *(_taken_out(line) & shown for line in lines)]
     sizes = [KEPT, *(TAKEN_OUT for _ in lines)]
     asked = []
     for where, near, n in zip(wheres, nears, sizes, strict=True):
@@ -83,6 +85,17 @@ def _near(reason: str, bounds: Mapping[str, Bounds]) -> pl.Expr | None:
 
 def _taken_out(line: Line) -> pl.Expr:
     return (pl.col("stage") == line.stage) & (pl.col("status") == line.status) & (pl.col("reason") == line.reason)
+
+
+def _shown_in(view: View, recipe: Recipe, unshown: Collection[Reason]) -> pl.Expr:
+    """Which rows that were taken out may be shown."""
+    names = view.scan().collect_schema().names() if unshown else []
+    found = [pl.col("reasons").list.set_intersection(list(unshown)).list.len().fill_null(0) == 0] if unshown else []
+    found += [pl.col("kept_id").is_null()] if "kept_id" in names else []
+    if Reason.PII in unshown and recipe.filter.pii.action in ("drop", "mask") and "pii" in names:
+        n_kinds = pl.col("pii").list.len()  # null: never looked at, so not masked either
+        found.append(n_kinds == 0 if recipe.filter.pii.action == "drop" else n_kinds.is_not_null())
+    return pl.all_horizontal(found) if found else pl.lit(True)
 
 
 def _read(view: View, bounds: Mapping[str, Bounds], ordinals: list[int]) -> dict[int, dict[str, Any]]:
