@@ -159,6 +159,30 @@ def test_another_pivot_file_is_another_corpus(run: Run, tmp_path: Path) -> None:
     assert kept(run) == {"ko": 6}
 
 
+def test_a_pivot_file_that_could_not_be_read_may_be_mended(run: Run, tmp_path: Path) -> None:
+    files = _files(tmp_path, records(6), _in("ko", records(6)))
+    whole = (tmp_path / "en.json").read_text()
+    write_rows(tmp_path / "en.json", [{"title": "x"}])
+    assert run("pair", *files, "corpus", "-q")[0] == 2
+    (tmp_path / "en.json").write_text(whole)
+    assert run("pair", *files, "corpus", "-q")[0] == 0
+    assert kept(run) == {"ko": 6}
+
+
+def test_another_data_set_is_a_path_where_there_is_one_and_a_damaged_corpus_is_told_in_a_line(
+    run: Run, tmp_path: Path
+) -> None:
+    files = _files(tmp_path, records(6), _in("ko", records(6)))
+    for name in ("corpora/one", "corpora/two"):
+        assert run("pair", *files, name, "-q")[0] == 0
+    assert run("dedup", "corpora/one", "-q")[0] == 0
+    code, out, _ = run("dedup", "corpora/two", "--against", "corpora/one", "-q")
+    assert (code, "dropped: duplicate-exact" in out) == (0, True)
+    (tmp_path / "corpora/two/rows/dedup/ko/part-00000.parquet").write_bytes(b"no Parquet")
+    code, _, err = run("stats", "corpora/two")
+    assert (code, "part-00000.parquet cannot be read" in err) == (1, True)
+
+
 def test_one_language_is_given_and_another_asked_of_a_model(run: Run, tmp_path: Path) -> None:
     run("pair", *_files(tmp_path, records(6), _in("ko", records(6))), "corpus", "-q")
     with LlmServer() as server:

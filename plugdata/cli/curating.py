@@ -69,7 +69,8 @@ def dedup(
     plugdata dedup pairs.jsonl --lang ko -o unique.jsonl
     """
     flags = [*(["dedup.per_language=true"] if per_language else [])]
-    flags += [f"dedup.against={json.dumps(against)}"] if against else []
+    named = [str(Path(name).resolve()) if Path(name).exists() else name for name in against]  # a path before a Hub id
+    flags += [f"dedup.against={json.dumps(named)}"] if named else []
     if not _is_plain(source, options):
         _bring_up(source, "dedup", (*flags, *assignments), quiet)
     else:

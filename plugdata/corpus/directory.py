@@ -170,7 +170,9 @@ class Corpus:
         """All rows of a finished stage, to be asked for less than all."""
         path = self.part(stage, lang)
         with reading(path):
-            return pl.scan_parquet(path)
+            found = pl.scan_parquet(path)
+            found.collect_schema()  # a damaged file is told here, with its name
+            return found
 
     def write(
         self,

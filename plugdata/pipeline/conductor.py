@@ -73,8 +73,11 @@ class Conductor:
             )
 
     def bind(self) -> None:
-        """Bind the corpus to its sources, or see that it is still made from those it was begun with."""
-        bound = self.manifest.sources
+        """Bind the corpus to its sources, or see that it is still made from those it was begun with.
+
+        As long as no stage is finished (its file could not be read, say) it may be bound to others.
+        """
+        bound = self.manifest.sources if self.manifest.stages else ()
         records = stages.source_records(self.recipe)
         if bound and [record.digest for record in records] != [record.digest for record in bound]:
             names = " + ".join(record.name for record in bound)

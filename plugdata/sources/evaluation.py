@@ -8,7 +8,8 @@ that they are fetched once, and found there where the Hub cannot be reached. Con
 named like a language (X-AlpacaEval's ko) hold that language's texts; others are taken to be of any language.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,7 +47,7 @@ class _Part(NamedTuple):
 
     name: str
     lang: str | None
-    records: Iterator[Record]
+    records: Generator[Record, None, None]  # closed by who reads it
 
 
 def digest(name: str) -> str:
@@ -69,7 +70,8 @@ def questions(names: Sequence[str], langs: Iterable[str]) -> pl.DataFrame:
         passed: list[str] = []
         for part in _hub_parts(name) if is_hub_id(name) else _file_parts(Path(name)):
             if part.lang is None or part.lang in wanted:
-                found += [(label, place, part.lang, text) for place, text in _texts(part)]
+                with closing(part.records):
+                    found += [(label, place, part.lang, text) for place, text in _texts(part)]
             else:
                 passed.append(part.name)
         if len(found) == before:
@@ -120,7 +122,7 @@ def _said(value: Any) -> Iterator[str]:
 
 def _file_parts(path: Path) -> Iterator[_Part]:
     for file in files.listed(path):
-        yield _Part(file.name, _lang(file.name.split(".")[0]), files.records(file))
+        yield _Part(file.name, _lang(file.name.split(".")[0]), (record for record in files.records(file)))
 
 
 def _hub_parts(name: str) -> Iterator[_Part]:
@@ -138,7 +140,7 @@ def _hub_parts(name: str) -> Iterator[_Part]:
         raise SourceError(f"{name} cannot be read: {_line(error)}", _COPY) from error
 
 
-def _records(label: str, rows: Any) -> Iterator[Record]:
+def _records(label: str, rows: Any) -> Generator[Record, None, None]:
     if rows.features:
         rows = rows.decode(False)  # pictures and sound stay as they are: nothing here looks at them
     for number, row in enumerate(rows, 1):
