@@ -15,8 +15,10 @@ _PAIRS = ('""', "“”", "„“", "„”", "«»", "‹›", "「」", "『�
 _QUOTED = "|".join(f"{a}[^{a}{b}\n]{{2,300}}{b}" for a, b in map(tuple, _PAIRS))
 _SMALL = "(?:of|the|an?|and|in|on|at|to|for|from|with|by|de|la|le|du|des|del|di|von|van|der|und|et|y|e) "
 """Words that titles have in small letters."""
-_TITLE = rf"(?<![\w'’.-])[A-Z][\w'’.-]*+(?:[ ,:]{{1,2}}(?:{_SMALL}){{0,2}}[A-Z0-9][\w'’.-]*+)++"
-_SPAN = re.compile(f"({_QUOTED})|{_TITLE}")
+_TITLE = rf"(?<![\w'’.-])[A-Z][\w'’.-]*+(?:[ ,:]{{1,2}}(?:{_SMALL}){{0,2}}[A-Z0-9][\w'’.-]*+)+"
+_SPAN = re.compile(  # the last repeat of a title is not possessive: Python 3.11.2 loses what such a group matched
+    f"({_QUOTED})|{_TITLE}"
+)
 _NAME = re.compile(rf"{_TITLE}|[A-Z]\w*")
 _OPENED = "".join(pair[0] for pair in _PAIRS)
 _WORTH_ASKING = rf"[{_OPENED}]|[A-Z][^ \n]*[ ,:]{{1,2}}(?:{_SMALL}){{0,2}}[A-Z0-9]"
