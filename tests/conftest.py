@@ -1,5 +1,6 @@
 """Fixtures that more than one test file needs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from plugdata import assets
 from plugdata.errors import AssetError
+from tests.servers.hub import HubServer
 
 # No example is judged by its time: a first run builds tables of all of Unicode, and other work may share the machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,3 +22,10 @@ def lid_model_path() -> Path:
         return assets.fetch(assets.LID176)
     except AssetError as error:
         pytest.skip(f"no language ID model: {error}")
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A Hub of its own for each test."""
+    with HubServer() as server:
+        yield server

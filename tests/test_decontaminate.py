@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -265,12 +264,6 @@ configs:
 - {config_name: other, data_files: [{split: es, path: es.jsonl}, {split: extra, path: extra.jsonl}]}
 ---
 """
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
 
 
 class Person:

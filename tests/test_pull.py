@@ -1,7 +1,6 @@
 """A published corpus pulled by somebody else, who adds a language to it: the same ids, and no row asked for again."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -18,12 +17,6 @@ from tests.test_hub_to_hub import _Shell
 
 TOPICS = ["an old bridge", "a quiet garden", "the night train", "an island market", "the village school", "a mill"]
 FLAT = [*PIVOT, "instruction", "response", "lang"]
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
 
 
 def write_sources(folder: Path) -> Path:

@@ -70,12 +70,6 @@ class Pusher:
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
 def pusher(hub: HubServer, tmp_path: Path) -> Iterator[Pusher]:
     made = Pusher(hub, tmp_path / "hf")
     yield made

@@ -1,6 +1,7 @@
 """Files that are replaced whole or not at all, and the system's refusals in a line that names the place."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,24 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 os.close(folder)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def swap(new: Path, folder: Path) -> None:
+    """Put a new folder in the place of one, or where there is none, by two renames.
+
+    A kill between the two leaves the old one as `displaced(folder)`.
+    """
+    old = displaced(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def displaced(folder: Path) -> Path:
+    """Where the old content of a folder lies between the two renames of `swap`."""
+    return folder.with_name(f".{folder.name}.old")
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from typing import NamedTuple
 import polars as pl
 
 from plugdata import licenses, pair
+from plugdata.corpus.files import swap
 from plugdata.errors import CorpusError, FunnelError, GateError
 from plugdata.publish import Facts, Origin, Sample, findings, readback, shards
 from plugdata.publish.card import card, license_text
@@ -104,7 +105,7 @@ def build(
             _write(new / name, text)
         report(new / "report.html")
         _write(new / SUMS, _sums(new))
-        _swap(new, dist)
+        swap(new, dist)
     except OSError as error:
         raise CorpusError(f"cannot write {error.filename or dist}: {error.strerror or error}") from error
     finally:
@@ -182,12 +183,3 @@ def _write(path: Path, text: str) -> None:
         handle.write(text.encode())
         handle.flush()
         os.fsync(handle.fileno())
-
-
-def _swap(new: Path, dist: Path) -> None:
-    old = dist.with_name(f".{dist.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if dist.exists():
-        dist.rename(old)
-    new.rename(dist)
-    shutil.rmtree(old, ignore_errors=True)

@@ -27,7 +27,7 @@ from typing import IO, Any, NamedTuple
 import polars as pl
 
 from plugdata import pair
-from plugdata.corpus.files import writing
+from plugdata.corpus.files import swap, writing
 from plugdata.errors import CorpusError, InputError
 from plugdata.publish.export import lengths, snippets
 from plugdata.publish.export.formats import FORMATS, Record, System, chat
@@ -103,7 +103,7 @@ def write(
             for name, text in {**snippets.configs(format, by_split), "README.md": told}.items():
                 (new / name).write_text(text, encoding="utf-8", newline="\n")
             _mark(new, {"format": format, "system": system, "layouts": layouts})
-            _swap(new, place)
+            swap(new, place)
         finally:
             shutil.rmtree(new, ignore_errors=True)
     return Exported(tuple(files), tuple(spreads), tuple(warnings))
@@ -189,12 +189,3 @@ def _refuse_foreign(target: Path) -> None:
     for name in sorted(there & {*listed}):
         if not name.endswith(".jsonl") and _digest(target / name) != listed[name]:
             raise CorpusError(f"{target / name} was changed since it was written", "move it, or name another folder")
-
-
-def _swap(new: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -9,11 +9,10 @@ push wrote the folder; a folder that holds something else is refused.
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from plugdata.errors import CorpusError, InputError
+from plugdata.corpus.files import displaced, swap, writing
+from plugdata.errors import InputError
 from plugdata.publish.dist import SUMS
 from plugdata.publish.hub import Preview, planned
 from plugdata.publish.hub.changes import CARD, Content, Held, Part, Published, difference, digests
@@ -29,7 +28,7 @@ def push(dist: Path, to: Path, *, schema_change: bool, force: bool) -> Preview:
     own = dist.absolute()
     if to == own or to in own.parents or own in to.parents:
         raise InputError(f"{to} is the corpus's own", "name another folder")
-    with _writing(to):
+    with writing(to):
         if _standing(to) != to:
             _standing(to).rename(to)
         published = _published(to)
@@ -42,7 +41,7 @@ def push(dist: Path, to: Path, *, schema_change: bool, force: bool) -> Preview:
 
 def preview(dist: Path, to: Path, *, schema_change: bool, force: bool) -> Preview:
     """What `push` would change. Writes nothing."""
-    with _writing(to):
+    with writing(to):
         published = _published(_standing(to.absolute()))
         made, changes = planned(dist, published, schema_change=schema_change, force=force)
     return Preview(changes, difference(made, published.card))
@@ -50,7 +49,7 @@ def preview(dist: Path, to: Path, *, schema_change: bool, force: bool) -> Previe
 
 def _standing(folder: Path) -> Path:
     """Where the folder's content lies: under the old name if a push was killed between its two renames."""
-    old = folder.with_name(f".{folder.name}.old")
+    old = displaced(folder)
     return old if (old / SUMS).is_file() and not folder.exists() else folder
 
 
@@ -69,7 +68,7 @@ def _published(folder: Path) -> Published:
 
 
 def _replace(folder: Path, made: Content, kept: list[str]) -> None:
-    new, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
+    new = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     try:
         for name in kept:
@@ -85,19 +84,6 @@ def _replace(folder: Path, made: Content, kept: list[str]) -> None:
                         shutil.copyfileobj(read, handle)
                 handle.flush()
                 os.fsync(handle.fileno())
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        swap(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or folder
-        raise CorpusError(f"cannot write {where}: {error.strerror or error}", "is it full or read-only?") from error
