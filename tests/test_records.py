@@ -77,7 +77,7 @@ def test_prompts_alone_need_a_column_of_instructions(tmp_path: Path) -> None:
     write(tmp_path, "data.jsonl", {"question": "I", "topic": "x"})
     with pytest.raises(SourceError, match=r"did you mean columns: \{instruction: question\}\?"):
         list(sources.read(Source(path="data.jsonl"), tmp_path, responses=False))
-    with pytest.raises(SourceError, match="no format is known"):
+    with pytest.raises(SourceError, match="no column that is known to hold responses"):
         load(tmp_path, {"id": 7, "instruction": "I", "dataset": "helpful"})
 
 

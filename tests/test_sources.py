@@ -126,6 +126,7 @@ def test_an_index_column_without_a_name_is_no_field_of_ours(load: Load) -> None:
         ("a.jsonl", jsonl({"question": "Q", "answer": "A"}), {}, "{instruction: question, response: answer}"),
         ("a.jsonl", jsonl({"dialog": PAIR}), {}, "did you mean columns: {messages: dialog}?"),
         ("a.jsonl", jsonl({"a": 1}), {}, "no format is known with these columns"),
+        ("a.jsonl", jsonl({"instruction": "Name a fruit."}), {}, "no column that is known to hold responses"),
         ("a.jsonl", jsonl(GOOD), {"format": "dolly"}, "not the format dolly"),
         ("a.jsonl", jsonl(GOOD), {"format": "oasst", "columns": {"input": "input"}}, "takes no `columns`"),
         ("a.json", json.dumps({"train": [GOOD], "test": [GOOD]}).encode(), {}, "several lists of records: train, test"),

@@ -120,6 +120,8 @@ def _unknown(source: Source, where: str, found: Sequence[str], responses: bool) 
     elif instruction and response and instruction != response:
         meant = f"; did you mean columns: {{instruction: {instruction}, response: {response}}}?"
     what = "no format is known" if source.format == "auto" else f"not the format {source.format}"
+    if responses and "instruction" in found and not (response or turns):
+        return SourceError(f"{where}: instructions, but no column that is known to hold responses", _names(found))
     return SourceError(f"{where}: {what} with these columns{meant}", _names(found))
 
 
