@@ -3,8 +3,9 @@
     python -m benchmarks.lid [--model lid176|glotlid|openlid|nllb|PATH] [--wrong] [--udhr FILE] [--rounds 5]
 
 Texts are our own (tests/labelled/lid): short instructions, answers of some paragraphs, with code, names and titles.
-Every language's pieces are judged as rows of that language, and so are three kinds of row that were left in English:
-whole, in the second half, in the last paragraph. Both by the bounds that a corpus of so few rows gets.
+Every language's pieces are judged as rows of that language, and so are four kinds of row that were left in English:
+whole, in the second half, in the last paragraph, in a short instruction before a right response. All by the bounds that
+a corpus of so few rows gets.
 `--wrong` prints the rows that were judged wrongly. `--udhr`: a JSON file of {language: [paragraphs]}, right texts and,
 in the pivot, wrong ones alike. The cost is that of reading what the language ID stage is given: rows/s as a share of
 those of fastText's own `predict(list)` on whole texts, in turns.
@@ -12,6 +13,7 @@ those of fastText's own `predict(list)` on whole texts, in turns.
 
 import argparse
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -30,15 +32,20 @@ from tests.labelled import LID_LANGS, Piece, pieces
 
 PIVOT = "en"
 LEFT = ("whole", "half", "last paragraph")
+SHORT = "instruction"
+"""The kind of row of which only that, short, was left in the pivot, before a response that was not."""
 
 
-def judged(texts: Sequence[Piece], lang: str, model: lid.Model) -> pl.DataFrame:
-    """What is measured and decided of rows whose responses are these texts; their pivots hold what they quote."""
+def judged(texts: Sequence[Piece], lang: str, model: lid.Model, instructions: Sequence[str] = ()) -> pl.DataFrame:
+    """What is measured and decided of rows whose responses are these texts; their pivots hold what they quote.
+
+    `instructions`: theirs, without which there are none.
+    """
     of_pivot = pieces(PIVOT)
     given = [
         dict.fromkeys(rows.PAIR)
-        | {"id": str(n), "lang": lang, "pivot_lang": PIVOT, "status": "kept", "instruction": ""}
-        | {"pivot_instruction": "", "response": text.text}
+        | {"id": str(n), "lang": lang, "pivot_lang": PIVOT, "status": "kept", "pivot_instruction": ""}
+        | {"instruction": instructions[n] if instructions else "", "response": text.text}
         | {"pivot_response": f"{of_pivot[n % len(of_pivot)].text} {' '.join(text.quoted)}"}
         for n, text in enumerate(texts)
     ]
@@ -62,6 +69,15 @@ def left(texts: Sequence[Piece]) -> dict[str, list[Piece]]:
         made["half"].append(Piece(before + (" " if before[-1] in ".!?。！？।۔؟" else "\n") + english, ()))
         made["last paragraph"].append(Piece(f"{before}\n\n{next_}\n\n{after}\n\n{english}", ()))
     return made
+
+
+def with_instructions_left(texts: Sequence[Piece], lang: str, model: lid.Model) -> pl.DataFrame:
+    """The same of right responses, of three texts each, whose instructions are sentences left in the pivot."""
+    sentences = [end.strip() for piece in pieces(PIVOT) for end in re.split(r"(?<=[.?!])\s", piece.text)]
+    short = [text for text in sentences if _n_letters(text) >= MIN_LETTERS and len(text) <= language.SHORT_CHARS]
+    three = ([texts[(n + shift) % len(texts)] for shift in (0, 7, 15)] for n in range(len(short)))
+    said = [Piece("\n\n".join(of.text for of in some), sum((of.quoted for of in some), ())) for some in three]
+    return judged(said, lang, model, short)
 
 
 def share(held: pl.Series) -> float:
@@ -113,6 +129,7 @@ def main() -> None:
         named[lang] = Counter(seen["lid_response_top"])
         kept = 1 - share(right["dropped"])
         found = {kind: judged(wrong, lang, model) for kind, wrong in left(own).items()}
+        found[SHORT] = with_instructions_left(own, lang, model)
         shares = [share(of["dropped"]) for of in found.values()]
         ours, theirs = (sorted(of["lid_response"].drop_nulls().to_list()) for of in (right, found["whole"]))
         shown = [f"{at:.1%}" for at in (kept, *shares)]
@@ -128,7 +145,15 @@ def main() -> None:
                         *(row[c] for c in row if c not in ("response", "dropped")),
                         repr(row["response"][:160]),
                     )
-    head = ["language", "right", "abstained", "kept", *(f"left: {kind}" for kind in LEFT), "p of 98 %", "p of English"]
+    head = [
+        "language",
+        "right",
+        "abstained",
+        "kept",
+        *(f"left: {kind}" for kind in (*LEFT, SHORT)),
+        "p of 98 %",
+        "p of English",
+    ]
     table(head, lines)
     print()
     print("Named (of right texts that were judged; own language, and every other that was named):")

@@ -1,15 +1,29 @@
 """What Polars tells of whole columns is what the checks say of each text: on hostile texts, and on null."""
 
+from collections.abc import Sequence
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plugdata.checks import corruption, leftover, numbers, punctuation, structure
 from plugdata.checks.options import options
 from plugdata.checks.prose import prose, prose_of
-from plugdata.curate.filters.agreement import OF_BOTH, OF_PROSE, OF_TEXT, agreements
+from plugdata.curate.filters.agreement import OF_BOTH, OF_TEXT, agreements, measured
+from plugdata.rows import AGREEMENTS
 
-CHECKS = OF_PROSE | OF_TEXT
+ASKED = {
+    "numbers": numbers.numbers,
+    "leftover": leftover.leftover,
+    "tables": structure.tables,
+    "headings": structure.headings,
+    "fences": structure.fences,
+    "verse": structure.verse,
+    "quotes": punctuation.quotes,
+    "corruption": corruption.corruption,
+}
+"""What each check says of two texts, where it is asked of texts."""
 TEXTS = [f"{'pivot_' * pivot}{half}" for pivot in (True, False) for half in ("instruction", "response")]
 
 PIECES = {
@@ -102,6 +116,13 @@ OPTION_PIECES = [
 ]
 
 
+def column(check: str, pairs: Sequence[tuple[str | None, str | None]]) -> pl.Series:
+    """What a check's column says of each pair."""
+    texts = pl.DataFrame(pairs, {"source": pl.String, "target": pl.String}, orient="row")
+    foreign = numbers.foreign_digits(texts["source"]) | numbers.foreign_digits(texts["target"])
+    return next(found for found in measured(texts, texts, foreign) if found.name == check)
+
+
 def of(pieces: list[str]) -> st.SearchStrategy[str]:
     """Texts put together from pieces, some of them of nothing else, some with any other character."""
     return st.lists(st.sampled_from(pieces) | st.characters(exclude_categories=["Cs", "Cn"]), max_size=16).map("".join)
@@ -112,14 +133,12 @@ def of(pieces: list[str]) -> st.SearchStrategy[str]:
 def test_a_column_says_what_the_check_says_of_each_pair(check: str, data: st.DataObject) -> None:
     text = of(PIECES[check])
     pairs = data.draw(st.lists(st.tuples(text, text) | text.map(lambda one: (one, one)), min_size=1, max_size=4))
-    asked = CHECKS[check].asked
-    assert asked is not None
-    (found,) = agreements({check: CHECKS[check]}, pl.DataFrame(pairs, ["source", "target"], orient="row"))
-    assert found.to_list() == [asked(*pair) for pair in pairs]
+    assert column(check, pairs).to_list() == [ASKED[check](*pair) for pair in pairs]
 
 
 def test_every_check_that_is_asked_of_texts_is_compared_with_its_column() -> None:
-    assert set(PIECES) == {name for name, check in CHECKS.items() if check.asked}
+    of_text = {name for name, check in OF_TEXT.items() if check.asked}
+    assert set(PIECES) == set(ASKED) == {"numbers", "leftover", *of_text}
 
 
 @given(st.lists(st.tuples(*[of(OPTION_PIECES)] * 4), min_size=1, max_size=4))
@@ -128,32 +147,26 @@ def test_a_column_says_what_options_says_of_each_row(rows: list[tuple[str, str, 
     assert found.to_list() == [options(*row) for row in rows]
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", AGREEMENTS)
 def test_a_pair_that_lacks_a_text_is_not_judged_and_the_others_keep_their_places(check: str) -> None:
     whole = ("- 1. “The” old\n\n| a |\n# b\n```\nc.", "- 2. “El” the old\n| a |\n```\nc.")
     pairs = [(None, whole[1]), whole, (whole[0], None), ("", ""), (None, None), whole]
-    (found,) = agreements({check: CHECKS[check]}, pl.DataFrame(pairs, ["source", "target"], orient="row"))
-    (alone,) = agreements({check: CHECKS[check]}, pl.DataFrame([whole], ["source", "target"], orient="row"))
-    (empty,) = agreements({check: CHECKS[check]}, pl.DataFrame([("", "")], ["source", "target"], orient="row"))
-    assert found.to_list() == [None, alone[0], None, empty[0], None, alone[0]]
+    alone, empty = column(check, [whole])[0], column(check, [("", "")])[0]
+    assert column(check, pairs).to_list() == [None, alone, None, empty, None, alone]
 
 
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", AGREEMENTS)
 def test_no_pairs_give_no_judgements(check: str) -> None:
-    nothing = pl.DataFrame(schema={"source": pl.String, "target": pl.String})
-    (found,) = agreements({check: CHECKS[check]}, nothing)
+    found = column(check, [])
     assert found.dtype == pl.Float64
     assert found.is_empty()
 
 
-@pytest.mark.parametrize("n_rows", [999, 2_001])
+@pytest.mark.parametrize("n_rows", [999, 4_001])
 def test_words_are_compared_within_their_pair_however_many_there_are(n_rows: int) -> None:
     pairs = [(f"old bridge {n}", f"old wall {n}") for n in range(n_rows)]
     pairs[-1] = ("the old stone bridge was closed", "el puente was closed")
-    (found,) = agreements({"leftover": OF_PROSE["leftover"]}, pl.DataFrame(pairs, ["source", "target"], orient="row"))
-    asked = OF_PROSE["leftover"].asked
-    assert asked is not None
-    assert found.to_list() == [asked(*pair) for pair in pairs]
+    assert column("leftover", pairs).to_list() == [leftover.leftover(*pair) for pair in pairs]
 
 
 MARKUP = [

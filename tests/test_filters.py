@@ -111,6 +111,36 @@ def test_pair_is_dropped_when_either_half_fails_lid(field: str) -> None:
     assert row["detail"] == f"p(ko) 0.12 < 0.2 in {field}; looks like 'en'"
 
 
+SPOKEN_FOR = {
+    "lang": "ca",
+    **{"lid_instruction": 0.14, "lid_instruction_top": "es", "lid_instruction_mixed": 0.0, "n_chars_instruction": 28},
+    **{"lid_response": 0.95, "lid_response_top": "ca", "lid_response_mixed": 0.0, "n_chars_response": 400},
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({}, None),
+        ({"lid_instruction_top": "en"}, "lid"),  # the pivot
+        ({"lid_instruction_top": "nl"}, "lid"),  # nothing that Catalan is confused with
+        ({"pivot_lang": "es"}, "lid"),
+        ({"lid_instruction": 0.05}, "lid"),
+        ({"lid_instruction_mixed": 0.2}, "lid"),
+        ({"n_chars_instruction": 120}, "lid"),
+        ({"n_chars_response": 100}, "lid"),
+        ({"lid_response": 0.6}, "lid"),
+        ({"lid_response_top": "es"}, "lid"),
+        ({"lid_response_mixed": 0.05}, "lid"),
+        ({"lid_response": None, "lid_response_top": None, "lid_response_mixed": None}, "lid"),
+    ],
+)
+def test_a_sure_response_speaks_for_a_short_instruction_that_sounds_like_a_neighbour(
+    values: dict[str, Any], reason: str | None
+) -> None:
+    assert decide(measured(**(SPOKEN_FOR | values)))["reason"] == reason
+
+
 def test_the_recipes_own_threshold_of_language_id_takes_the_place_of_the_fitted_one() -> None:
     row = measured(lid_response=0.4, lid_response_top="ja")
     assert decide(row)["status"] == "kept"

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugdata import rows
-from plugdata.checks import lid, refusal, repeats, templates, words
+from plugdata.checks import lid, numbers, refusal, repeats, templates, words
 from plugdata.checks.equal import equal
+from plugdata.checks.shared import shared
 from plugdata.curate import filters
 from plugdata.recipe import Filter
 
@@ -296,7 +297,8 @@ def test_measurements_stay_within_their_units(source: str, target: str) -> None:
     new = repeats.new(source, target)
     assert 0 <= new.ngrams <= 1 and 0 <= new.lines <= 1 and 0 <= new.run <= len(target)
     pair = pl.Series([source]), pl.Series([target])
-    for share in (words.new_symbols(*pair)[0], words.new_digits(*pair)[0], words.copied(*pair)[0]):
+    digits = words.new_digits(*pair, numbers.foreign_digits(pair[1]) | numbers.foreign_digits(pair[0]))
+    for share in (words.new_symbols(*pair)[0], digits[0], shared(*pair).copied[0]):
         assert share is None or 0 <= share <= 1
 
 
@@ -307,3 +309,28 @@ def test_a_hostile_text_is_measured(hostile: str) -> None:
     assert templates.leaked("", hostile) is None
     assert repeats.compression("a few words", hostile + "x")
     assert repeats.new("", hostile).run in (0, 100_000)
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t", "\r\n", "\u00a0", "\u2003", "\u3000", "\x1c"])
+def test_words_are_copied_whatever_white_space_stands_between(blank: str) -> None:
+    source = "the quick brown foxes jump over seven lazy dogs today"
+    target = "the quick brown zorros saltan over siete perros muy vagos".replace(" ", blank)
+    told = shared(pl.Series([source]), pl.Series([target]))
+    assert told.copied.to_list() == [pytest.approx(4 / 10)]
+
+
+@pytest.mark.parametrize(
+    ("target", "copied"),
+    [
+        ("diez palabras que no dicen nada del texto original", 0.0),
+        ("seven palabras", None),
+        ("", None),
+        (None, None),
+        ("전혀 다른 글입니다", 0.0),
+    ],
+)
+def test_what_shares_nothing_is_not_copied_and_what_shares_a_word_of_few_is_not_judged(
+    target: str | None, copied: float | None
+) -> None:
+    told = shared(pl.Series(["the quick brown foxes jump over seven dogs"]), pl.Series([target], dtype=pl.String))
+    assert told.copied.to_list() == [copied]

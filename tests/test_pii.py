@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugdata import rows
-from plugdata.checks import pii
+from plugdata.checks import numbers, pii
 from plugdata.curate.filters import decide, fresh
+from plugdata.curate.filters.measure import fields
 from plugdata.recipe import Filter
 from tests.test_filters import measured
 
@@ -55,7 +56,7 @@ NONE = [
 def test_personal_data_is_found_and_masked(text: str, kinds: list[str], masked: str) -> None:
     assert pii.kinds(text) == kinds
     assert pii.masked(text, pii.KINDS) == masked
-    assert pii.may_hold(pl.Series([text]))[0]
+    assert pii.may_hold(pl.Series([text]), numbers.foreign_digits(pl.Series([text])))[0]
 
 
 @pytest.mark.parametrize("text", NONE)
@@ -77,7 +78,7 @@ def test_nothing_is_found_in_what_was_masked_and_whole_columns_miss_nothing(text
     assert pii.kinds(text) == [] or masked != text
     assert (pii.kinds(text) == []) == (masked == text)
     if pii.kinds(text):
-        assert pii.may_hold(pl.Series([text]))[0]
+        assert pii.may_hold(pl.Series([text]), numbers.foreign_digits(pl.Series([text])))[0]
 
 
 @given(st.integers(10**14, 10**15 - 1))
@@ -104,7 +105,8 @@ TEXTS = {"instruction": "ana@correo.es에게 쓰세요", "pivot_response": "Call
 
 def test_either_half_of_a_row_is_searched() -> None:
     asked = pl.DataFrame([measured(**TEXTS), measured()], schema=rows.MEASURE)
-    assert fresh._pii(asked).to_list() == [["email", "phone"], []]
+    texts = fields(asked)
+    assert fresh.personal(texts, pl.Series([False] * 4)).to_list() == [["email", "phone"], []]
 
 
 @pytest.mark.parametrize("action", ["flag", "mask", "drop"])

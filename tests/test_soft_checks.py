@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plugdata.checks import numbers
 from plugdata.checks.options import options
-from plugdata.curate.filters.agreement import OF_PROSE, OF_TEXT, agreements
+from plugdata.curate.filters import agreement
 from plugdata.rows import AGREEMENTS
 
-CHECKS = OF_PROSE | OF_TEXT
 LEFT_AS_IT_WAS = "leftover"
 """A text agrees with itself in everything but this."""
 
@@ -21,13 +21,14 @@ def agree(check: str, source: str, target: str) -> float | None:
 
 def all_agree(source: str, target: str, *only: str) -> dict[str, float | None]:
     """What the checks say of two texts."""
-    asked = {name: CHECKS[name] for name in only or CHECKS}
-    found = agreements(asked, pl.DataFrame({"source": [source], "target": [target]}))
-    return {column.name: column[0] for column in found}
+    texts = pl.DataFrame({"source": [source], "target": [target]})
+    foreign = numbers.foreign_digits(texts["source"]) | numbers.foreign_digits(texts["target"])
+    found = agreement.measured(texts, texts, foreign)
+    return {column.name: column[0] for column in found if column.name in (only or AGREEMENTS)}
 
 
 def test_every_soft_check_that_is_a_column_is_tested_here() -> None:
-    assert set(CHECKS) == set(AGREEMENTS)
+    assert set(all_agree("a", "b")) == set(AGREEMENTS)
 
 
 GOOD = [

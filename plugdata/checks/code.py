@@ -10,8 +10,9 @@ Takes time linear in the text. Knows nothing of marks, rows or languages of peop
 
 import json
 import re
+import string
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import AnyStr, NamedTuple
 
 
 class Block(NamedTuple):
@@ -102,12 +103,32 @@ _NESTED_KEY = re.compile(rf"\n +(?:- )?{_KEY}")
 _SQL_HINTS = ("SELECT", "select ", "INSERT INTO", "UPDATE ", "DELETE FROM", "ALTER TABLE", "DROP ", "CREATE ")
 
 
-def has_any(text: str, words: tuple[str, ...]) -> bool:
+def has_any(text: AnyStr, words: tuple[AnyStr, ...]) -> bool:
     """Whether one of the words, or signs, occurs."""
     for word in words:  # noqa: SIM110 - any() would cost as much as all the rest does on prose
         if word in text:
             return True
     return False
+
+
+_SIGNS = b"`~{[<$\\@/%&)(;=#>:"
+_BESIDE_SIGNS = bytes({*range(256)} - {*_SIGNS, *string.ascii_uppercase.encode()})
+_SQL_SIGNS = tuple(hint.replace(" ", "").encode() for hint in _SQL_HINTS if hint.isupper())
+
+
+def signs(text: str) -> bytes:
+    """The signs of a text that code, markup and addresses are made of, and its capitals, in order: of prose some dozen.
+
+    What hardly any text holds is looked for in these at no cost: the capitals of a word stand together here as well.
+    """
+    return text.encode("ascii", "replace").translate(None, _BESIDE_SIGNS)
+
+
+def may_hold_statements(text: str, signs: bytes) -> bool:
+    """False only where `statements` finds nothing; `signs` of the text, or of one that it is left of."""
+    if (b":" in signs and ":\n" in text) or text.startswith("---"):
+        return True
+    return (b";" in signs and "select " in text) or (len(signs) > 3 and has_any(signs, _SQL_SIGNS))
 
 
 def statements(text: str) -> Iterator[Block]:
@@ -164,7 +185,10 @@ _ONLY_CODE = re.compile(
     + ")"
 )
 # one of these is in every line that only code has
-_CODE_HINTS = (*"({;=#$>:", "import ", "sudo ", "pip", "npm ", "git ", "docker ", "@Override")
+_CODE_WORDS = ("import ", "sudo ", "pip", "npm ", "git ", "docker ")
+_CODE_HINTS = (*"({;=#$>:", *_CODE_WORDS, "@Override")
+_CODE_SIGNS = frozenset(b"({;=#$>:<[@")  # a line that only code has holds one of these, or …
+_CODE_BEGINS = (*_CODE_WORDS, "from ")
 _CODE_BESIDE_CODE = re.compile(
     r"[ \t]*+(?:"
     + "|".join(
@@ -186,6 +210,13 @@ _GLUE = re.compile(r"[ \t]*(?:#(?!#)|//|--|/\*|@\w|$)")  # a comment or blank li
 _INDENTED = re.compile(r"(?=  |\t)[ \t]*+(?![-*+•<>\s]|\d{1,3}[.)] )")
 _QUOTES = re.compile(r"[ \t]*(\"{3}|'{3})")
 _LINE = re.compile(r"[^\n]+")
+
+
+def may_hold_lines(text: str, signs: bytes) -> bool:
+    """False only where `unfenced` finds nothing; `signs` of the text, or of one that it is left of."""
+    if not _CODE_SIGNS.isdisjoint(signs):
+        return True
+    return has_any(text, _CODE_WORDS) if "\n" in text else text.lstrip(" \t").startswith(_CODE_BEGINS)
 
 
 def unfenced(text: str) -> Iterator[Block]:

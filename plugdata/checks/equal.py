@@ -17,10 +17,19 @@ _MOST = 2
 _END = 40
 """Characters at the end of two texts that are compared before all are: hardly any two end alike."""
 
+_MARKS = " \t\n.!?…。！？,，;；:：\"”’'»」』)）]`*"
+_ONE_CASE = r"[a-z0-9]|[\p{Han}\p{Hangul}&&\p{Lo}]"
+_last_of_both = [
+    pl.col(name).str.tail(_END).str.strip_chars_end(_MARKS).str.tail(1) for name in ("instruction", "response")
+]
 MAY_BE = (pl.col("response").str.len_chars() >= MIN_LETTERS) & (
     pl.col("response").str.len_chars() <= _MOST * pl.col("instruction").str.len_chars()
 )
-"""What holds of every row of which `equal` does: of one row in five."""
+"""What holds of every row of which `gives_back` does: of one row in five."""
+END_APART = (_last_of_both[0] != _last_of_both[1]) & pl.all_horizontal(
+    last.str.contains(_ONE_CASE) for last in _last_of_both
+)
+"""What holds of none: the last letters or figures, which have no other case, are two."""
 
 
 def equal(source_instruction: str, source_response: str, instruction: str, response: str) -> bool:
@@ -29,10 +38,11 @@ def equal(source_instruction: str, source_response: str, instruction: str, respo
     Letters and digits are compared, in one case: a comma that was put right makes no difference, so a task on commas is
     judged by its source.
     """
-    return _gives_back(instruction, response) and not _gives_back(source_instruction, source_response)
+    return gives_back(instruction, response) and not gives_back(source_instruction, source_response)
 
 
-def _gives_back(instruction: str, response: str) -> bool:
+def gives_back(instruction: str, response: str) -> bool:
+    """Whether the response is the instruction, or its last paragraph."""
     if len(response) < MIN_LETTERS or len(response) > _MOST * len(instruction):
         return False
     ends = _folded(instruction[-_END:]), _folded(response[-_END:])

@@ -214,27 +214,27 @@ def _weighed(
     for text, certain, names, ps in zip(pieces, sure, labels, probabilities, strict=True):
         weight = len(text) * heavy
         if certain:
-            said = [(code, 1.0)]
-        else:
-            own, rest, rival, is_near = BENEFIT, 0.0, 0.0, False
-            said = [(code, BENEFIT)]
-            for label, p in zip(names, ps.tolist(), strict=True):
-                name, counts = of[label]
-                said.append((name, p * counts))
-                if name == code:
-                    own += p
-                else:
-                    rest += p * counts
-                    if counts > UNLIKELY and p > rival:
-                        rival, is_near = p, counts == NEIGHBOUR
-            doubted = rival >= SURE and own < OTHER * (own + rest)
-            if doubted and sum(map(str.isalpha, text)) >= MIN_LETTERS:
-                weight = len(text)
-                n_near += weight * is_near
-                n_other += weight * (not is_near)
+            whole[code] += weight
+            n += weight
+            continue
+        said = [(of[label], p) for label, p in zip(names, ps.tolist(), strict=True)]
+        own, rest, rival, is_near = BENEFIT, 0.0, 0.0, False
+        for (name, counts), p in said:
+            if name == code:
+                own += p
+            else:
+                rest += p * counts
+                if counts > UNLIKELY and p > rival:
+                    rival, is_near = p, counts == NEIGHBOUR
+        doubted = rival >= SURE and own < OTHER * (own + rest)
+        if doubted and sum(map(str.isalpha, text)) >= MIN_LETTERS:
+            weight = len(text)
+            n_near += weight * is_near
+            n_other += weight * (not is_near)
         n += weight
-        for name, p in said:
-            whole[name] = whole.get(name, 0.0) + p * weight
+        whole[code] += BENEFIT * weight
+        for (name, counts), p in said:
+            whole[name] = whole.get(name, 0.0) + p * counts * weight
     if n_near * heavy >= near:
         n_other += n_near
     return whole[code] / sum(whole.values()), max(whole, key=whole.__getitem__), n_other / n

@@ -55,19 +55,43 @@ _ATOM = re.compile(rf"{_NUMBER.pattern}|{_UNIT}|[{''.join(_HAN)}]")
 _DIGITS = "".join(f"{chr(c)}-{chr(c + 9)}" for c in range(0, 0x1FC00, 2) if unicodedata.decimal(chr(c), None) == 0)
 """What `re` calls a digit: Polars may know those of another version of Unicode."""
 _TOKEN = rf"\n{_LABEL}(?:{_NUMBER.pattern})?|{_NUMBER.pattern}".replace(r"\d", f"[{_DIGITS}]")
+_NUMBER_OF_ASCII, _LABEL_OF_ASCII = (of.replace(r"\d", "[0-9]") for of in (_NUMBER.pattern, _LABEL))
+_TOKEN_OF_ASCII = rf"\n{_LABEL_OF_ASCII}(?:{_NUMBER_OF_ASCII})?|{_NUMBER_OF_ASCII}"
+
+_FOREIGN = rf"[\p{{Nd}}{_DIGITS}--0-9]"
 
 
-def _tokens(text: pl.Expr) -> pl.Expr:
-    """The numbers of a text and the markers of its lists, in order, a bar between them."""
-    return ("\n" + text).str.extract_all(_TOKEN).list.join("|")
+def foreign_digits(texts: pl.Series) -> pl.Series:
+    """Which texts hold a digit that is not ASCII's. Null is none."""
+    places = (texts.str.len_bytes() > texts.str.len_chars()).arg_true()
+    found = texts.gather(places).str.contains(_FOREIGN)
+    return pl.repeat(False, len(texts), eager=True).scatter(places, found)
 
 
-_ours, _theirs = _tokens(pl.col("source")), _tokens(pl.col("target"))
-SETTLED = pl.when(_ours.str.contains(r"\d(?:\||$)")).then(  # of a token that ends in no digit all is a marker
-    pl.when(_ours == _theirs).then(1.0).otherwise(math.nan)
-)
-"""`numbers` of columns, as far as Polars can tell: which texts write no numbers, or write the same ones in the same way
-and order, as nearly all do; NaN = ask."""
+def _told(texts: pl.DataFrame, tokens: str, before: str = "") -> pl.Series:
+    """1.0 where both texts have the same tokens in the same order, NaN for others, null where the source has none.
+
+    What ends in no digit is the marker of a list.
+    """
+    ours, theirs = ((before + pl.col(name)).str.extract_all(tokens).list.join("|") for name in ("source", "target"))
+    same = pl.when(ours == theirs).then(1.0).otherwise(math.nan)
+    has_number = ours.str.contains(r"\d(?:\||$)") if before else ours != ""
+    return texts.lazy().select(pl.when(has_number).then(same)).collect().to_series()
+
+
+def settled(texts: pl.DataFrame, foreign: pl.Series) -> pl.Series:
+    """`numbers` of columns, as far as Polars can tell: which texts write no numbers, or write the same ones in the same
+    way and order, as nearly all do; NaN = ask. `foreign`: where either has `foreign_digits`, or may."""
+    labelled = pl.any_horizontal(
+        pl.col(name).str.contains(at + _LABEL_OF_ASCII) for name in ("source", "target") for at in ("^", "\n")
+    )
+    labels = texts.select(labelled).to_series() & ~foreign
+    told = _told(texts, _NUMBER_OF_ASCII)  # a third of the time
+    for some, tokens in ((labels, _TOKEN_OF_ASCII), (foreign, _TOKEN)):
+        if some.any():
+            places = some.arg_true()
+            told = told.scatter(places, _told(texts.select(pl.all().gather(places)), tokens, "\n"))
+    return told
 
 
 def numbers(source: str, target: str) -> float | None:
@@ -173,6 +197,26 @@ def _separated(token: str) -> Iterator[float]:
         yield float("".join(parts[:-1]) + "." + parts[-1])
     else:
         yield from map(float, parts)
+
+
+def last(text: str) -> tuple[float, ...]:
+    """How the last number that a text writes in digits may be read; nothing where it writes none.
+
+    First as it stands; then its one point or comma the other way round (2.125, 1,234), and with the units that make a
+    larger one of it (3만 5천, 2.5 lakh).
+    """
+    tokens = list(_NUMBER.finditer(text))
+    if not tokens:
+        return ()
+    token = tokens[-1]
+    found = list(_written(token[0]))[-1:]
+    parts = re.split("[.,]", token[0])
+    if len(parts) == 2 and all(part.isdecimal() for part in parts):
+        found += [float(".".join(parts)), float("".join(parts))]
+    for run in _COMPOSED.finditer(text):
+        if run[0][0].isdecimal() and run.start() <= token.start() < run.end():
+            found.append(_value(run[0]))
+    return tuple(dict.fromkeys(found))
 
 
 def _value(run: str) -> float:

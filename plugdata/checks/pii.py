@@ -39,10 +39,15 @@ _WRITTEN = re.compile(
 _FICTION = re.compile(r"(?:\+? ?1[ .-]?)?\(?[2-9]\d\d\)?[ .-]?555[ .-]?\d{4}")
 
 
-def may_hold(texts: pl.Series) -> pl.Series:
-    """False only for a text in which nothing is found: of nearly all. Null stays null."""
-    numbers = texts.str.contains(r"\d").arg_true()  # that is told in a quarter of the time
-    return texts.str.contains("@", literal=True).scatter(numbers, texts.gather(numbers).str.contains(f"@|{_NUMBER}"))
+_SUSPECT = r"[0-9](?:[0-9 .()-]{7}|[0-9][ A-Z0-9]{11})"
+"""In all that _NUMBER finds if its digits are ASCII's, and found several times faster: few texts hold even this."""
+
+
+def may_hold(texts: pl.Series, foreign: pl.Series) -> pl.Series:
+    """False only for a text in which nothing is found: of nearly all. Null stays null. `foreign`: which may have digits
+    other than ASCII's (numbers.foreign_digits)."""
+    places = (texts.str.contains(_SUSPECT) | foreign).arg_true()
+    return texts.str.contains("@", literal=True).scatter(places, texts.gather(places).str.contains(f"@|{_NUMBER}"))
 
 
 def kinds(text: str) -> list[str]:

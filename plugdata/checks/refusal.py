@@ -8,7 +8,7 @@ filter took 90 % of a data set with it (METHODS §3, ultrachat-uncensored), henc
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib import resources
 
@@ -86,6 +86,32 @@ def none_refuses(answers: Iterable[str], source_code: str, target_code: str) -> 
     asked at once, and by few clues: half the time."""
     folded = _folded(" ".join(map(_ends, answers)))
     return not any(map(folded.__contains__, _clues(_codes(source_code, target_code))))
+
+
+class Ahead:
+    """Answers between two languages that may be told of before they are asked about: all are looked through at once.
+    That takes 6 µs a row in place of 13 (a hundred rows, benchmarks/replay.py)."""
+
+    def __init__(self, source_code: str, target_code: str) -> None:
+        self._languages = source_code, target_code
+        self._coming: list[str] = []
+        self._cleared: frozenset[str] = frozenset()
+
+    def expect(self, answers: Iterable[str]) -> None:
+        """Note what `none_refuses` will be asked about."""
+        self._coming += answers
+
+    def none_refuses(self, answers: Collection[str]) -> bool:
+        """`none_refuses` of some answers."""
+        if len(self._coming) >= SEVERAL:
+            texts = pl.Series(self._coming)
+            self._cleared = frozenset(texts.filter(~may_refuse(texts, *self._languages)))
+        self._coming.clear()
+        return self._cleared.issuperset(answers) or none_refuses(answers, *self._languages)
+
+
+SEVERAL = 60
+"""Answers from which columns are worth their fixed price of 0.3 ms: 60 take as long one by one, 300 twice as long."""
 
 
 def _codes(source_code: str, target_code: str) -> tuple[str, ...]:

@@ -34,10 +34,16 @@ class Repeats(NamedTuple):
 def compression(source: str, target: str) -> float | None:
     """How far a text can be pressed together, as a share of how far its source can; about 1 for a translation.
 
+    1 for a text that can hardly be pressed at all (to SUSPECT): most are short, and what the source is makes nothing of
+    them suspect.
+
     LZ4 writes a repetition as a reference and does nothing else, so it is a count of what was said before; of the low
     byte of each character, which makes all scripts alike. Null where either text is empty.
     """
-    return _pressed(target) / _pressed(source) if source and target else None
+    if not source or not target:
+        return None
+    pressed = _pressed(target)
+    return 1.0 if pressed >= SUSPECT else pressed / _pressed(source)
 
 
 def _pressed(text: str) -> float:

@@ -18,17 +18,21 @@ NUL = "\0"  # white space to nobody, a letter to nobody
 
 def covered(text: str, *, comments: bool = False) -> str:
     """The text with NULs for what must not change; with `comments`, the words of comments in code stay."""
-    signs = code.has_any(text, _SIGNS)
-    if signs:
+    signs = code.signs(text)
+    marked = not _SIGNS.isdisjoint(signs) or code.has_any(text, _OTHER_SIGNS)
+    if marked:
         text = _apply(_cover(text, code.fenced(text), comments), _BEFORE_CODE)
-    text = _cover(text, code.statements(text), comments)
-    text = _cover(text, code.unfenced(text), comments)
-    if signs:
+    if code.may_hold_statements(text, signs):
+        text = _cover(text, code.statements(text), comments)
+    if code.may_hold_lines(text, signs):
+        text = _cover(text, code.unfenced(text), comments)
+    if marked:
         text = _apply(text, _BEHIND_CODE)
     return _DOTTED.sub(_erase, text) if _DOT.search(text) else text
 
 
-_SIGNS = (*"`~{[<$\\@/%&⟦⟧〚〛)", "www.")  # without one of these there are dotted names at most
+_SIGNS = frozenset(b"`~{[<$\\@/%&)")
+_OTHER_SIGNS = (*"⟦⟧〚〛", "www.")  # without one of either kind there are dotted names and bare code at most
 
 
 def _apply(text: str, finders: Iterable[tuple[tuple[str, ...], Callable[[str], str]]]) -> str:

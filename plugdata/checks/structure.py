@@ -22,6 +22,7 @@ them 9; at 80 the tenth comes in, and prose with it."""
 # a line's beginning is a newline in front, which `re` finds at once: ^ is tried at every character
 _BULLET = r"\n[ \t]*[-*+•●▪◦‣·・–][ \t]+[^\s\x1c-\x1f]"  # what Python calls a space and Polars does not
 _FIGURE = r"\n[ \t]*\(?\d{1,3}[.)．、）]"
+_FIRST_ITEM = r"^[ \t]*(?:[-*+•●▪◦‣·・–]|\(?\d)"
 _ITEM = re.compile(rf"{_BULLET}|{_FIGURE}(?!\d)")
 _HEADING = re.compile(r"\n {0,3}(#{1,6})[ \t]")
 _FENCE = re.compile(r"\n[ \t]*(?:```|~~~)")
@@ -38,6 +39,10 @@ _items = [
 ]
 _in_both = pl.sum_horizontal(pl.min_horizontal(kind) for kind in zip(*_items, strict=True))
 _in_all = pl.sum_horizontal(*_items[0], *_items[1])
+MAY_LIST = _either_has_lines & pl.any_horizontal(
+    pl.col(name).str.contains(item) for name in _BOTH for item in (f"{_BULLET}|{_FIGURE}", _FIRST_ITEM)
+)
+"""Where LISTS is not null, and a little more: far faster to tell than what is counted."""
 LISTS = pl.when(_either_has_lines & (_in_all > 0)).then(2 * _in_both / _in_all)
 """How many list items both have, bullets and numbered ones apart."""
 
@@ -53,11 +58,20 @@ def _where(pattern: str) -> pl.Expr:
     return pl.when(pl.any_horizontal(pl.col(name).str.contains(pattern) for name in _BOTH)).then(math.nan)
 
 
-TABLES, HEADINGS, FENCES = map(_where, (r"\|", "#", "```|~~~"))
+TABLES, HEADINGS = map(_where, (r"\|", "#"))
 """The checks of these names over columns, as far as Polars can tell; NaN = ask."""
 
+MAY_FENCE = pl.any_horizontal(pl.col(name).str.contains("```|~~~") for name in _BOTH)
+_fences = [text.str.extract_all(_FENCE.pattern).list.join("|") for text in _lined.values()]
+FENCES = pl.when((_fences[0] != "") | (_fences[1] != "")).then(
+    pl.when(_fences[0] == _fences[1]).then(1.0).otherwise(math.nan)
+)
+"""`fences` of columns, as far as Polars can tell; NaN = ask. Null elsewhere than where MAY_FENCE holds."""
+
+_n_lines = pl.col("source").str.count_matches("\n", literal=True) + 1
 VERSE = pl.when(
-    (pl.col("source").str.count_matches("\n", literal=True) >= MIN_LINES - 1)
+    (_n_lines >= MIN_LINES)
+    & (pl.col("source").str.len_chars() < (MAX_LINE_CHARS + 1) * _n_lines)  # or one is longer than the mean may be
     & ~_lined["source"].str.contains(rf"{_BULLET}|{_FIGURE}(?:\D|$)|{_ROW.pattern}|{_HEADING.pattern}|{_FENCE.pattern}")
 ).then(math.nan)
 """`verse` of columns, as far as Polars can tell; NaN = ask."""

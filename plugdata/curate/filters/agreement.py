@@ -1,4 +1,4 @@
-"""The soft checks as columns: how far a target agrees with its pivot (rows.AGREEMENTS, `options`).
+"""The soft checks as columns: how far a target agrees with its pivot (rows.AGREEMENTS, `options`, `copied`).
 
 What each measures is told by the function of its name in checks/. Polars tells most of it for whole columns at once;
 only where it cannot is the function asked, pair by pair.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from plugdata.checks import corruption, leftover, numbers, options, punctuation, structure
-from plugdata.rows import FIELDS
+from plugdata.checks.shared import shared
 
 
 class Check(NamedTuple):
@@ -18,52 +18,66 @@ class Check(NamedTuple):
 
     settled: pl.Expr
     asked: Callable[..., float | None] | None = None  # None: nothing is left to be asked
+    some: pl.Expr | None = None  # where there is anything to be told: null elsewhere
 
 
-OF_PROSE = {
-    "numbers": Check(numbers.SETTLED, numbers.numbers),
-    "leftover": Check(leftover.SETTLED, leftover.leftover),
-}
 OF_TEXT = {
-    "lists": Check(structure.LISTS),
+    "lists": Check(structure.LISTS, some=structure.MAY_LIST),
     "tables": Check(structure.TABLES, structure.tables),
     "headings": Check(structure.HEADINGS, structure.headings),
-    "fences": Check(structure.FENCES, structure.fences),
+    "fences": Check(structure.FENCES, structure.fences, structure.MAY_FENCE),
     "paragraphs": Check(structure.PARAGRAPHS),
     "verse": Check(structure.VERSE, structure.verse),
-    "quotes": Check(punctuation.QUOTES, punctuation.quotes),
+    "quotes": Check(punctuation.QUOTES, punctuation.quotes, punctuation.MAY_QUOTE),
     "ends": Check(punctuation.ENDS),
     "corruption": Check(corruption.SETTLED, corruption.corruption),
 }
 OF_BOTH = {"options": Check(options.SETTLED, options.options)}
 
 
-def measured(asked: pl.DataFrame, proses: pl.DataFrame) -> list[pl.Series]:
-    """Every column of rows.AGREEMENTS, and `options`.
+def measured(texts: pl.DataFrame, proses: pl.DataFrame, foreign: pl.Series) -> list[pl.Series]:
+    """Every column of rows.AGREEMENTS, and `copied`.
 
-    Needs: both fields and the pivot's, as they are (`asked`) and as prose (`proses`, checks.prose).
+    Needs: `source` and `target`, as they are and as prose (checks.prose), a field each; where either has a digit of
+    another script (numbers.FOREIGN_DIGIT).
     """
-    columns = []
-    for field in FIELDS:
-        for checks, texts in ((OF_PROSE, proses), (OF_TEXT, asked)):
-            found = agreements(checks, texts.select(source=f"pivot_{field}", target=field))
-            columns += [column.alias(f"{column.name}_{field}") for column in found]
-    halves = [f"{pivot}{field}" for pivot in ("pivot_", "") for field in FIELDS]
-    return [*columns, *agreements(OF_BOTH, asked.select(halves))]
+    whole = proses.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
+    words = shared(proses["source"], proses["target"])
+    settled = {
+        "numbers": (numbers.settled(proses, foreign), numbers.numbers),
+        "leftover": (words.leftover, leftover.leftover),
+    }
+    columns = [words.copied.alias("copied"), *agreements(OF_TEXT, texts)]
+    for name, (told, check) in settled.items():
+        judged = pl.select(pl.when(whole).then(told)).to_series()
+        columns.append(_asked(check, proses, judged).alias(name))
+    return columns
 
 
 def agreements(checks: Mapping[str, Check], texts: pl.DataFrame) -> list[pl.Series]:
     """What each check says of each row of texts, by the checks' names; null where a text is null."""
     whole = ~pl.any_horizontal(pl.all().is_null())
-    settled = [pl.when(whole).then(check.settled).cast(pl.Float64).alias(name) for name, check in checks.items()]
-    told = texts.lazy().select(settled).collect()  # lazy: what they have in common is computed once
-    return [_asked(check, texts, told[name]) for name, check in checks.items()]
+    of_all = [
+        (pl.when(whole).then(check.settled) if check.some is None else whole & check.some).alias(name)
+        for name, check in checks.items()
+    ]
+    told = texts.lazy().select(of_all).collect()  # lazy: what they have in common is computed once
+    return [_said(check, texts, told[name]).alias(name) for name, check in checks.items()]
 
 
-def _asked(check: Check, texts: pl.DataFrame, told: pl.Series) -> pl.Series:
+def _said(check: Check, texts: pl.DataFrame, told: pl.Series) -> pl.Series:
+    if check.some is None:
+        return _asked(check.asked, texts, told.cast(pl.Float64))
+    places = told.arg_true()
+    some = texts.select(pl.all().gather(places))
+    of_some = some.lazy().select(check.settled.cast(pl.Float64)).collect().to_series()
+    return pl.repeat(None, len(told), dtype=pl.Float64, eager=True).scatter(places, _asked(check.asked, some, of_some))
+
+
+def _asked(check: Callable[..., float | None] | None, texts: pl.DataFrame, told: pl.Series) -> pl.Series:
     """What was told, and what the check says itself where that is NaN."""
     places = told.is_nan().arg_true()
-    if check.asked is None or places.is_empty():
+    if check is None or places.is_empty():
         return told
-    said = [check.asked(*row) for row in texts.select(pl.all().gather(places)).iter_rows()]
+    said = [check(*row) for row in texts.select(pl.all().gather(places)).iter_rows()]
     return told.scatter(places, pl.Series(said, dtype=pl.Float64))

@@ -11,32 +11,24 @@ import polars as pl
 
 from plugdata import recipe
 from plugdata.checks import pii, refusal, repeats, templates, words
-from plugdata.checks.equal import MAY_BE, equal
+from plugdata.checks.equal import END_APART, MAY_BE, gives_back
 from plugdata.curate.filters.check import WHOLE, Bounds, Check, of_fields
 from plugdata.rows import FIELDS, Reason
 
 
-def measured(asked: pl.DataFrame, proses: pl.DataFrame, find_pii: bool) -> list[pl.Series]:
-    """n_words_* … pii of rows.MEASURE. Needs: both fields and the pivot's, as they are and as prose."""
-    columns = []
-    source, target = asked["pivot_lang"][0], asked["lang"][0]
-    for field in FIELDS:
-        pivot, text = asked[f"pivot_{field}"], asked[field]
-        found = {
-            "n_words": words.n_words(text).cast(pl.Int64),
-            "copied": words.copied(proses[f"pivot_{field}"], proses[field]),
-            "symbols": words.new_symbols(pivot, text),
-            "digits": words.new_digits(pivot, text),
-            "refusal": _refusals(pivot, text, source, target),
-            "template": _of_some(_hints_at_template(text), templates.leaked, pivot, text),
-            **_repeats(pivot, text),
-        }
-        columns += [column.alias(f"{name}_{field}") for name, column in found.items()]
-    return [
-        *columns,
-        _equal(asked),
-        _pii(asked) if find_pii else pl.Series("pii", [None] * asked.height, pl.List(pl.String)),
-    ]
+def measured(texts: pl.DataFrame, source: str, target: str, foreign: pl.Series) -> list[pl.Series]:
+    """n_words … template of rows.MEASURE, but for `copied`. Needs: `source` and `target`, a field each, and of which
+    languages they are; where either has a digit of another script (numbers.foreign_digits)."""
+    pivot, text = texts["source"], texts["target"]
+    found = {
+        "n_words": words.n_words(text).cast(pl.Int64),
+        "symbols": words.new_symbols(pivot, text),
+        "digits": words.new_digits(pivot, text, foreign),
+        "refusal": _refusals(pivot, text, source, target),
+        "template": _of_some(_hints_at_template(text), templates.leaked, pivot, text),
+        **_repeats(pivot, text),
+    }
+    return [column.alias(name) for name, column in found.items()]
 
 
 def _of_some(some: pl.Series, check: Callable[[str, str], str | None], pivot: pl.Series, text: pl.Series) -> pl.Series:
@@ -79,24 +71,27 @@ def _repeats(pivot: pl.Series, text: pl.Series) -> dict[str, pl.Series]:
 _NOTHING = repeats.Repeats(0.0, 0.0, 0)
 
 
-def _equal(asked: pl.DataFrame) -> pl.Series:
+def equal(asked: pl.DataFrame) -> pl.Series:
     """checks.equal of each row."""
-    halves = asked.select(pl.col("pivot_instruction", "pivot_response", *FIELDS).fill_null(""))
-    places = halves.select(MAY_BE).to_series().arg_true()
-    said = [equal(*texts) for texts in halves.select(pl.all().gather(places)).iter_rows()]
-    return pl.repeat(False, asked.height, eager=True).alias("equal").scatter(places, said)
+    some = asked.select(*FIELDS).with_row_index("_place").filter(MAY_BE).remove(END_APART)
+    given_back = [place for place, instruction, response in some.iter_rows() if gives_back(instruction, response)]
+    of_pivot = asked.select(pl.col("pivot_instruction", "pivot_response").gather(given_back).fill_null("")).iter_rows()
+    found = [place for place, halves in zip(given_back, of_pivot, strict=True) if not gives_back(*halves)]
+    return pl.repeat(False, asked.height, eager=True).alias("equal").scatter(found, True)
 
 
-def _pii(asked: pl.DataFrame) -> pl.Series:
-    """The kinds of personal data in each row, in the order of pii.KINDS."""
+def personal(texts: pl.DataFrame, foreign: pl.Series) -> pl.Series:
+    """The kinds of personal data in each row, in the order of pii.KINDS: in either field (the texts are those of all
+    instructions, then of all responses), in either language."""
+    n_rows = texts.height // 2
     found: dict[int, set[str]] = {}
-    for name in (f"{half}{field}" for half in ("pivot_", "") for field in FIELDS):
-        for place in pii.may_hold(asked[name]).arg_true().to_list():
-            if some := pii.kinds(asked[name][place]):
-                found.setdefault(place, set()).update(some)
+    for text in texts:
+        for place in pii.may_hold(text, foreign).arg_true().to_list():
+            if some := pii.kinds(text[place]):
+                found.setdefault(place % n_rows, set()).update(some)
     kinds = [[kind for kind in pii.KINDS if kind in held] for held in found.values()]
     rows = pl.DataFrame({"place": [*found], "pii": kinds}, {"place": pl.UInt32, "pii": pl.List(pl.String)})
-    places = pl.int_range(asked.height, dtype=pl.UInt32, eager=True).alias("place").to_frame()
+    places = pl.int_range(n_rows, dtype=pl.UInt32, eager=True).alias("place").to_frame()
     told = places.join(rows, on="place", how="left", maintain_order="left")
     return told["pii"].fill_null([])
 

@@ -28,6 +28,18 @@ OWN_SCRIPT = 0.8
 """Share of the script below which what a field quotes is looked for. With 0.5, 1 of 40 answers whose last paragraph was
 left in English passed in Korean, in Urdu and in Chinese."""
 
+SHORT_CHARS = 100
+"""Characters of an instruction for which its response may speak: a sentence or two, of which the identifier knows
+little. Longer ones are judged by themselves."""
+
+SPEAKS_CHARS, SPEAKS_P = 150, 0.8
+"""Of a response that speaks for its instruction: it is long, surely in the language, and nothing in it is another's.
+
+Of 985 real rows in gist-quality Catalan (Apertium's) 12 were dropped for their instruction, of which it keeps 9: "Crea
+un poema sobre una alba" sounds like Spanish. Of the 747 short English instructions before the same responses 738 are
+found with it as without (the others are too short to be judged): none that sounds like the pivot, or of which p(lang)
+is below FLOOR, is spoken for."""
+
 
 def measured(
     proses: pl.DataFrame, language: Language, pivot: Language, model: lid.Model, candidates: tuple[str, ...] = ()
@@ -88,7 +100,8 @@ def by_lid(settings: recipe.Filter, bounds: Bounds) -> Check:
     least, most = bounds["lid_min"], settings.lid.mixed
 
     def doubted(field: str) -> pl.Expr:
-        return pl.col(f"lid_{field}") < least
+        doubt = pl.col(f"lid_{field}") < least
+        return doubt & ~_spoken_for() if field == "instruction" else doubt
 
     def detail(field: str) -> pl.Expr:
         p = pl.format(f"p({{}}) {{}} < {least:.3g} in {field}", "lang", pl.col(f"lid_{field}").round(3))
@@ -100,6 +113,28 @@ def by_lid(settings: recipe.Filter, bounds: Bounds) -> Check:
         return (doubted(field) | (pl.col(f"lid_{field}_mixed") > pl.lit(most, pl.Float64))) & WHOLE
 
     return of_fields(Reason.LID, condition, detail)
+
+
+def _spoken_for() -> pl.Expr:
+    """Whether a short instruction that sounds like a language which its own is confused with has a sure response.
+
+    Never one that sounds like the pivot, which is what a translator leaves.
+    """
+    confused = [f"{code} {rival}" for code, of in languages.table().items() for rival in of.confused]
+    top = pl.col("lid_instruction_top")
+    doubtful = (
+        (pl.col("n_chars_instruction") <= SHORT_CHARS)
+        & (pl.col("lid_instruction") >= FLOOR)
+        & (top != pl.col("pivot_lang"))
+        & pl.concat_str("lang", top, separator=" ").is_in(confused)
+    )
+    sure = (
+        (pl.col("n_chars_response") >= SPEAKS_CHARS)
+        & (pl.col("lid_response") >= SPEAKS_P)
+        & (pl.col("lid_response_mixed") == 0)
+        & (pl.col("lid_response_top") == pl.col("lang"))
+    )
+    return (doubtful & sure).fill_null(False)
 
 
 def by_script(settings: recipe.Filter, bounds: Bounds) -> Check:

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from plugdata import languages, rows
-from plugdata.checks import lid
+from plugdata.checks import lid, numbers
 from plugdata.checks.prose import prose
 from plugdata.curate.filters import agreement, fresh, language, tokens
 from plugdata.rows import FIELDS, kept
@@ -32,6 +32,8 @@ def measure(
     Unicode characters. An empty pivot gives a null ratio, never inf. A field that is null (a prompt alone has no
     response) is not measured. What is new in the target is told in fresh.py.
     """
+    if batch.select(kept().all()).item() and batch.height:
+        return rows.conform(batch.with_columns(_measured(batch, model, tokenizer, candidates, find_pii)), rows.MEASURE)
     asked = batch.with_row_index("_place").filter(kept())
     if asked.is_empty():
         return rows.conform(
@@ -48,13 +50,34 @@ def _measured(
     """The measured columns of some rows."""
     target, pivot = languages.get(asked["lang"][0]), languages.get(asked["pivot_lang"][0])
     proses = pl.DataFrame([prose(asked[name]) for half in FIELDS for name in (f"pivot_{half}", half)])
-    columns = [*language.measured(proses, target, pivot, model, candidates), *agreement.measured(asked, proses)]
-    columns += [*fresh.measured(asked, proses, find_pii), *tokens.measured(asked, tokenizer)]
-    for field in FIELDS:
-        n_chars = asked[field].str.len_chars()
-        n_pivot = asked[f"pivot_{field}"].fill_null("").str.len_chars()
-        columns += [
-            n_chars.cast(pl.Int64).alias(f"n_chars_{field}"),
-            (n_chars / n_pivot.replace(0, None)).alias(f"ratio_{field}"),
-        ]
-    return columns
+    texts = fields(asked)
+    foreign = numbers.foreign_digits(texts["source"]) | numbers.foreign_digits(texts["target"])
+    of_fields = [
+        *agreement.measured(texts, fields(proses), foreign),
+        *fresh.measured(texts, pivot.code, target.code, foreign),
+        *_lengths(texts),
+    ]
+    return [
+        *language.measured(proses, target, pivot, model, candidates),
+        *(
+            column.slice(n * asked.height, asked.height).alias(f"{column.name}_{field}")
+            for column in of_fields
+            for n, field in enumerate(FIELDS)
+        ),
+        *agreement.agreements(agreement.OF_BOTH, asked.select("pivot_instruction", "pivot_response", *FIELDS)),
+        fresh.equal(asked),
+        fresh.personal(texts, foreign) if find_pii else pl.Series("pii", [None] * asked.height, pl.List(pl.String)),
+        *tokens.measured(asked, tokenizer),
+    ]
+
+
+def fields(rows: pl.DataFrame) -> pl.DataFrame:
+    """`source` and `target` of all instructions, then of all responses: what is asked of both is asked once."""
+    halves = [rows.select(source=f"pivot_{field}", target=field) for field in FIELDS]
+    return pl.concat(halves, rechunk=True)
+
+
+def _lengths(texts: pl.DataFrame) -> list[pl.Series]:
+    n_chars, n_pivot = (texts[name].str.len_chars() for name in ("target", "source"))
+    ratio = n_chars / n_pivot.fill_null(0).replace(0, None)
+    return [n_chars.cast(pl.Int64).alias("n_chars"), ratio.alias("ratio")]
