@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from plugdata.checks import code
 from plugdata.checks.mask import fault, has_words, mask, normalise, unmask
 
 # fmt: off
@@ -276,3 +277,17 @@ def test_hostile_texts_take_linear_time(piece: str) -> None:
     for hostile in (text, f"```{text}~~~", f"()x(a);\n{text}</b>", f"x(a);\nx = 1{text} "):
         masked = mask(hostile, comments=True)
         assert unmask(masked.text, masked.spans) == hostile
+
+
+BITS_OF_CODE = (
+    *("import os", "import numpy as np", "from a import b", "sudo ls", "pip install x", "git clone y", "@Override"),
+    *("SELECT a FROM b", "select a from b;", "INSERT INTO t VALUES (1)", "DROP TABLE t", "key:", "  - name: x", "---"),
+    *("def f():", "x = 5", "return;", "let [a", "<?php", "cout << x", "Words", " of prose. ", "강", "\n", "\r\n", "\t"),
+)
+
+
+@given(st.lists(st.sampled_from(BITS_OF_CODE), max_size=8).map("".join))
+def test_a_text_is_passed_over_only_where_it_holds_no_code(text: str) -> None:
+    signs = code.signs(text)
+    assert code.may_hold_statements(text, signs) or not list(code.statements(text))
+    assert code.may_hold_lines(text, signs) or not list(code.unfenced(text))

@@ -14,7 +14,7 @@ from plugdata import languages
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import TOGETHER, replay, replays
 from plugdata.checks import lid
-from plugdata.checks.refusal import READ_CHARS, new_refusal, none_refuses
+from plugdata.checks.refusal import READ_CHARS, SEVERAL, Ahead, new_refusal, none_refuses
 from plugdata.checks.repetition import MAX_UNIT, MIN_CHARS, is_loop
 from plugdata.hashing import tagged_hash
 from plugdata.recipe import Translate
@@ -107,6 +107,17 @@ def test_a_refusal_is_seen_in_whichever_text_of_a_row_it_stands(code: str) -> No
             assert new_refusal("", text, "en", code)
             assert not none_refuses((*CLEAN[: i % 3], text, *CLEAN[i % 3 :]), "en", code)
     assert none_refuses(CLEAN, "en", code)
+
+
+@pytest.mark.parametrize("n_told", [0, 1, SEVERAL])
+@pytest.mark.parametrize("code", ["ko", "es", "zh"])
+def test_a_refusal_is_seen_however_many_answers_were_told_of(code: str, n_told: int) -> None:
+    ahead = Ahead("en", code)
+    for phrase in PHRASES[code]:
+        for _ in range(n_told):
+            ahead.expect((*CLEAN, phrase))
+        assert not ahead.none_refuses((*CLEAN, phrase))
+        assert ahead.none_refuses(CLEAN)
 
 
 @pytest.mark.parametrize("white", [" ", "\n", "\u3000"])

@@ -47,6 +47,7 @@ _SHOWN = 8
 """Tags named in a fault, which is sent to the model."""
 
 _ANY_TAG = re.compile(r"</?(?:instruction|input|response)(-[0-9a-f]{4})?>")
+_BETWEEN_TAGS = re.compile(r"(</?(?:instruction|input|response)(?:-[0-9a-f]{4})?>)")
 
 
 def tag_suffix(texts: Mapping[str, str]) -> str:
@@ -74,8 +75,11 @@ def parse_tags(answer: str, names: tuple[str, ...], suffix: str) -> dict[str, st
     A tag that was not asked for is passed over outside the ones that were (models like to add an empty <input>),
     and is a fault inside them.
     """
-    ours = [match for match in _ANY_TAG.finditer(answer) if (match[1] or "") == suffix]
     expected = [tag for name in names for tag in (f"<{name}{suffix}>", f"</{name}{suffix}>")]
+    pieces = _BETWEEN_TAGS.split(answer)
+    if pieces[1::2] == expected:  # as nearly always
+        return {name: text.strip() for name, text in zip(names, pieces[2::4], strict=True)}
+    ours = [match for match in _ANY_TAG.finditer(answer) if (match[1] or "") == suffix]
     asked = [match for match in ours if match[0] in expected]
     if [match[0] for match in asked] != expected:
         lacking = [tag for tag in expected if tag not in {match[0] for match in asked}]

@@ -70,7 +70,7 @@ def record(
         pieces = [text] if whole else split(text, split_chars)
         if pieces is None:
             return Record(None, tuple(spans))
-        units += (Unit(name, *edges(piece), place) for place, piece in enumerate(pieces, len(units)))
+        units += [Unit(name, *edges(piece), place) for place, piece in enumerate(pieces, len(units))]
     return Record(tuple(units), tuple(spans))
 
 
@@ -106,11 +106,13 @@ MIN_CHARS = 200
 
 def assembled(record: Record, translated: Mapping[Unit, str], source: Language, target: Language) -> dict[str, str]:
     """The texts of a row from the translations of its units; units without one stand as they are."""
-    units = record.units or ()
-    texts = {}
-    for name in SEGMENTS:
-        own = [unit for unit in units if unit.name == name]
-        texts[name] = _together(own, [translated.get(unit, unit.text) for unit in own], source, target)
+    own: dict[str, list[Unit]] = {name: [] for name in SEGMENTS}
+    for unit in record.units or ():
+        own[unit.name].append(unit)
+    texts = {
+        name: _together(units, [translated.get(unit, unit.text) for unit in units], source, target)
+        for name, units in own.items()
+    }
     return {name: mask.unmask(text, record.spans) for name, text in texts.items()} if record.spans else texts
 
 

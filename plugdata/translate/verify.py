@@ -79,8 +79,13 @@ class Asked:
     def identifier(self) -> spoken.Ahead | None:
         return spoken.Ahead(self.model()) if self.model else None
 
+    @cached_property
+    def refusals(self) -> refusal.Ahead:
+        return refusal.Ahead(self.source.code, self.target.code)
+
     def expect(self, said: Texts) -> None:
-        """Prepare for `faults` of a translation: the identifier is told what it will be asked."""
+        """Prepare for `faults` of a translation: what looks through many texts at once is told of these."""
+        self.refusals.expect(said.values())
         if self.identifier and all(said.values()):
             self.identifier.expect(said[_longest(said)], self.target)
 
@@ -91,8 +96,7 @@ def faults(asked: Asked, texts: Texts, said: Texts, *, mistaken: bool = False) -
     """
     if empty := next((name for name, text in said.items() if not text), None):
         return [Fault(Reason.EMPTY_ANSWER, f"{empty} came back empty", empty)]
-    # phrases are looked for in all texts at once, and nearly always there is none: 11 µs a row in place of 24
-    polite = refusal.none_refuses(said.values(), asked.source.code, asked.target.code)
+    polite = asked.refusals.none_refuses(said.values())  # nearly always, and told for all texts at once
     found = [
         Fault(reason, f"{name} {told}", name)
         for reason, check in OF_SEGMENT
@@ -180,7 +184,8 @@ def _of_language(asked: Asked, said: Texts) -> list[Fault]:
 
 
 def _longest(said: Texts) -> str:
-    return max(said, key=lambda name: len(said[name]))
+    lengths = {name: len(text) for name, text in said.items()}
+    return max(lengths, key=lengths.__getitem__)
 
 
 def _no_mistake(texts: Texts, said: Texts) -> str | None:
