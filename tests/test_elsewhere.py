@@ -28,7 +28,7 @@ def _made(folder: Path, n: int = 2) -> Recipe:
     for name, at in (("en", 0), ("es", 2)):
         made = [{"instruction": pair[at], "input": "", "output": pair[at + 1]} for pair in PAIRS[:n]]
         (folder / f"{name}.json").write_text(json.dumps(made))
-    asked = recipe.for_pairs(folder / "en.json", folder / "es.json", folder / "corpus", None, "auto", "mit", ())
+    asked = recipe.for_pairs(folder / "en.json", [folder / "es.json"], folder / "corpus", None, "auto", "mit", ())
     pipeline.run(asked, until="dedup")
     return asked
 

@@ -73,6 +73,17 @@ def test_files_become_a_corpus_that_can_be_published_without_a_model_or_a_ledger
     assert "ko.json" in published and str(tmp_path) not in published
 
 
+def test_several_translations_are_brought_in_at_once_a_language_each(run: Run, tmp_path: Path) -> None:
+    files = [*_files(tmp_path, records(4), _in("ko", records(4))), "--target", "es.json"]
+    write_rows(tmp_path / "es.json", _in("es", records(4)))
+    assert run("pair", *files, "corpus", "-q")[0] == 0
+    assert kept(run) == {"es": 4, "ko": 4}
+    code, _, told = run("pair", *files, "corpus", "--to", "ko", "-q")
+    assert code == 2 and "of one --target, not of 2" in told
+    code, _, told = run("pair", *files, "--target", "my.ko.json", "corpus", "-q")
+    assert code == 2 and "are of one language" in told
+
+
 def _echo(rows: list[Record]) -> list[Record]:
     return [records(6)[2] if at == 2 else row for at, row in enumerate(rows)]
 

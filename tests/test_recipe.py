@@ -191,8 +191,14 @@ def test_assignments_are_laid_over_the_file(tmp_path: Path) -> None:
     assert (recipe.filter.lid.min, recipe.sources[0].limit, recipe.layouts) == (0.7, 3, ("plug", "mono"))
 
 
+@pytest.mark.parametrize("key", ["sources.0.limit", "sources[0].limit"])
+def test_an_entry_of_a_list_is_assigned_to_as_problems_name_it(tmp_path: Path, key: str) -> None:
+    assert _load(tmp_path, GOOD, f"{key}=7").sources[0].limit == 7
+
+
 @pytest.mark.parametrize(
-    "assignment", ["filter.lid.min", "=3", "corpus.x=1", "filter.lid.mn=1", "filter.lid.min=[", "sources.7.limit=1"]
+    "assignment",
+    ["filter.lid.min", "=3", "corpus.x=1", "filter.lid.mn=1", "filter.lid.min=[", "sources.7.limit=1", "[a]=1"],
 )
 def test_an_assignment_that_fits_nowhere_is_a_problem(tmp_path: Path, assignment: str) -> None:
     assert len(_problems(tmp_path, GOOD, assignment)) >= 1

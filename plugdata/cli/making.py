@@ -147,7 +147,7 @@ def translate(
 @click.command(short_help="Join pivot and target, from answers or from files.")
 @corpus_argument
 @click.option("--pivot", type=PATH, help="The originals of translations one already has.")
-@click.option("--target", type=PATH, help="The translations, in the same format.")
+@click.option("--target", "targets", type=PATH, multiple=True, help="Translations, in the same format; or several.")
 @click.option("--to", help="Language of the translations. Default: the file's name, as in ko.json.")
 @click.option("--by", type=click.Choice(["auto", "id", "order"]), default="auto", help="How records are matched.")
 @click.option("--license", help="Licence of the originals, e.g. cc-by-nc-4.0.")
@@ -156,7 +156,7 @@ def translate(
 def pair(
     corpus: Path,
     pivot: Path | None,
-    target: Path | None,
+    targets: tuple[Path, ...],
     to: str | None,
     by: str,
     license: str | None,
@@ -172,11 +172,11 @@ def pair(
     from plugdata import pipeline
     from plugdata import recipe as recipes
 
-    if (pivot is None) != (target is None):
+    if (pivot is None) == bool(targets):
         raise click.UsageError("--pivot and --target go together")
     with funnel_of(corpus), watching(quiet) as watch:
-        if pivot and target:
-            asked = recipes.for_pairs(pivot, target, corpus, to, by, license, assignments)
+        if pivot:
+            asked = recipes.for_pairs(pivot, targets, corpus, to, by, license, assignments)
             pipeline.run(asked, until="pair", watch=watch)
         else:
             pipeline.run(recipe_of(corpus, assignments), first="pair", until="pair", watch=watch)

@@ -144,10 +144,11 @@ def plain(value: Any) -> Any:
 
 
 def _assign(data: dict[str, Any], text: str) -> str | None:
-    """Lay "filter.lid.min=0.7" over the data; a problem in words if it cannot be."""
+    """Lay "filter.lid.min=0.7" or "sources[0].limit=9" over the data; a problem in words if it cannot be."""
     path, equals, value = text.partition("=")
     if not equals or not path:
         return f"{text!r} is not KEY=VALUE, e.g. filter.lid.min=0.7"
+    path = re.sub(r"\[(\d+)\]", r".\1", path)
     *parents, last = path.split(".")
     block: Any = data
     for key in parents:
@@ -199,7 +200,9 @@ def _explain(fault: dict[str, Any], lines: Mapping[tuple[int | str, ...], int]) 
 
 def _keys_of(fault: Mapping[str, Any]) -> tuple[int | str, ...]:
     """Where a fault is, in keys: less what pydantic names of its types where a key takes several ("dict[…]")."""
-    return tuple(part for part in fault["loc"] if not (isinstance(part, str) and "[" in part))
+    *blocks, last = fault["loc"] or ("",)
+    unknown = fault["type"] == "extra_forbidden"  # then the last is the user's own word, whatever it holds
+    return (*(part for part in blocks if "[" not in str(part)), *([last] if unknown or "[" not in str(last) else []))
 
 
 def _of_the_nearest(faults: list[ErrorDetails]) -> list[ErrorDetails]:

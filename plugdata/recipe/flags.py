@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from plugdata import languages
-from plugdata.errors import LanguageError, RecipeError
+from plugdata.errors import InputError, LanguageError, RecipeError
 from plugdata.recipe.endpoints import Model
 from plugdata.recipe.file import parse, plain, resolve
 from plugdata.recipe.models import Recipe
@@ -90,7 +90,7 @@ def for_translation(
 
 def for_pairs(
     pivot: Path,
-    target: Path,
+    targets: Sequence[Path],
     corpus: Path,
     to: str | None,
     by: str,
@@ -99,16 +99,23 @@ def for_pairs(
 ) -> Recipe:
     """The recipe of `plugdata pair --pivot FILE --target FILE`, laid over that of the corpus if there is one.
 
-    `to` None: the language that the name of the target's file ends in (ko.json, alpaca.ko.jsonl, alpaca_ko.json).
+    `to` None: the language that the name of a target's file ends in (ko.json, alpaca.ko.jsonl, alpaca_ko.json).
     The pivot of a new corpus is read off its file's name likewise, and is en where that says nothing.
-    Raises LanguageError if `to` or the target's name is no language.
+    Raises LanguageError if `to` or a target's name is no language, InputError if two are of one language.
     """
-    if not to and not _language(target):
-        raise LanguageError(f"the name of {target} ends in no language", "say which it is: --to CODE")
-    code = languages.get(to or _last_word(target)).code
+    if to and len(targets) > 1:
+        raise InputError(
+            f"--to {to} says the language of one --target, not of {len(targets)}", "name files like ko.json"
+        )
+    if unnamed := [target for target in targets if not to and not _language(target)]:
+        raise LanguageError(f"the name of {unnamed[0]} ends in no language", "say which it is: --to CODE")
+    named = [languages.get(to or _last_word(target)).code for target in targets]
+    if len(set(named)) < len(named):
+        raise InputError(f"two of {', '.join(map(str, targets))} are of one language", "name one file for a language")
     there = corpus / "recipe.yaml"
     before = plain(parse(there.read_text("utf-8"), str(there))) if there.is_file() else {}
-    given = [t for t in before.get("translations", []) if t["lang"] != code]
+    given = [t for t in before.get("translations", []) if t["lang"] not in named]
+    new = [{"lang": c, "path": str(t.expanduser().absolute()), "by": by} for c, t in zip(named, targets, strict=True)]
     place = {"path": str(pivot.expanduser().absolute())}
     origin = next((source for source in before.get("sources", []) if place.items() <= source.items()), place)
     asked = {
@@ -116,8 +123,8 @@ def for_pairs(
         **before,
         "corpus": str(corpus),
         "sources": [{**origin, "license": license} if license else origin],
-        "languages": list(dict.fromkeys([*before.get("languages", []), code])),
-        "translations": [*given, {"lang": code, "path": str(target.expanduser().absolute()), "by": by}],
+        "languages": list(dict.fromkeys([*before.get("languages", []), *named])),
+        "translations": [*given, *new],
     }
     return resolve(asked, assignments, where="plugdata pair")
 
