@@ -235,6 +235,7 @@ def test_help_lists_the_commands_in_the_order_of_the_work_and_loads_nothing_heav
     assert loaded == "[]"
     assert [line.split()[0] for line in commands.splitlines() if line.startswith("  ") and line[2] != " "] == [
         *("demo", "plan", "run", "translate", "pair", "filter", "dedup", "retry", "merge", "push", "pull", "export"),
+        "judge",
         *("status", "stats", "sample", "report", "ledger", "languages", "schema"),
     ]
 

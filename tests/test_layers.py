@@ -11,14 +11,15 @@ ROOT = Path(plugdata.__file__).parent
 RANKS = {
     0: {"errors", "hashing"},
     1: {"languages", "licenses", "rows", "prompts"},
-    2: {"assets", "checks", "corpus", "pair", "recipe", "wire"},
-    3: {"calls", "curate", "sources", "translate"},
-    4: {"publish", "review"},
-    5: {"stages", "schema"},
-    6: {"planning"},
-    7: {"pipeline"},
-    8: {"cli"},
-    9: {"__main__"},
+    2: {"pair"},
+    3: {"assets", "checks", "corpus", "recipe", "wire"},
+    4: {"calls", "curate", "evaluate", "sources", "translate"},
+    5: {"publish", "review"},
+    6: {"stages", "schema"},
+    7: {"planning"},
+    8: {"pipeline"},
+    9: {"cli"},
+    10: {"__main__"},
 }
 RANK = {room: rank for rank, rooms in RANKS.items() for room in rooms}
 

@@ -4,8 +4,8 @@ stdout is the answer, stderr the progress and the errors. A known error is one o
 what next) and its class's exit code; a traceback only with PLUGDATA_DEBUG=1. Everything heavy is imported inside
 the command that needs it, so that `--help` answers at once.
 
-Commands stand by what they are for: making.py, curating.py, looking.py, publishing.py, ledger.py. What they share is
-how a recipe is asked for (options.py) and how the answer is shown (showing.py).
+Commands stand by what they are for: making.py, curating.py, looking.py, publishing.py, judging.py, ledger.py. What they
+share is how a recipe is asked for (options.py) and how the answer is shown (showing.py).
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 import click
 
 from plugdata import __version__
-from plugdata.cli import curating, looking, making, publishing
+from plugdata.cli import curating, judging, looking, making, publishing
 from plugdata.cli.ledger import ledger
 from plugdata.errors import PlugdataError
 
@@ -26,6 +26,7 @@ COMMANDS = (
         publishing.push,
         publishing.pull,
         publishing.export,
+        judging.judge,
         looking.status,
         looking.stats,
         looking.sample,
