@@ -140,6 +140,12 @@ def test_given_translations_are_not_called_a_machines() -> None:
         assert words in text
         assert ("were translated by a machine" in text) == by_machine
         assert ("annotations_creators" in metadata(text)) == ("were given:" not in text) == all_machine
+        assert ("synthetic" in metadata(text)["tags"]) == all_machine
+    pulled: dict[str, Any] = {
+        "translations": [{"lang": lang, "path": "x", "made_by": "their/set@2ae526b39bc8"} for lang in ("ko", "ar")]
+    }
+    text = make(configs, facts={"models": [], "prompts": []}, **pulled)
+    assert "Translations into Korean and Arabic were given, from their/set@2ae526b39bc8." in text
     changes = license_text(make_recipe(["ko", "ar"], **arabic), make_facts(), configs, "mit", [ALPACA]).splitlines()[-1]
     assert changes.startswith("Changes: machine-translated into Korean, put beside given translations into Arabic, ")
 

@@ -74,7 +74,7 @@ def verify(dist: Path, repo: str = REPO) -> dict[str, Any]:
 def run(hub: HubServer, home: Path, *steps: dict[str, Any], token: str | None = "hf_test") -> list[dict[str, Any]]:
     """What each step answered. Nothing but the answers may be on stdout, and nothing at all on stderr."""
     root = str(Path(__file__).parents[1])
-    environment = {**os.environ, **hub.environment(home, token), "PYTHONPATH": root}
+    environment = {**os.environ, **hub.environment(home, token, xet=True), "PYTHONPATH": root}
     command = [sys.executable, "-c", STEPS, json.dumps(steps)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.stderr == "" and done.returncode == 0, done.stderr
@@ -171,6 +171,7 @@ ROUTES = [
     ("GET", "/resolve/.*plugdata.sha256"),
     ("POST", "/validate-yaml"),
     ("POST", "/preupload/"),
+    ("GET", "/xet-write-token/"),
     ("POST", "/lfs/objects/batch"),
     ("PUT", "/lfs/"),
     ("POST", "/lfs-verify"),

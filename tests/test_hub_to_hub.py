@@ -38,7 +38,7 @@ class _Shell:
 
     def __init__(self, folder: Path, hub: HubServer, token: str = "hf_test") -> None:
         self._folder = folder
-        self._environment = {**os.environ, **hub.environment(folder / "hf", token), "PYTHONPATH": str(ROOT)}
+        self._environment = {**os.environ, **hub.environment(folder / "hf", token, xet=True), "PYTHONPATH": str(ROOT)}
 
     def python(self, *args: str) -> tuple[int, str, str]:
         done = subprocess.run(
@@ -53,6 +53,9 @@ class _Shell:
 
     def plugdata(self, *args: str) -> tuple[int, str, str]:
         return self.python("-m", "plugdata", *args)
+
+    def hf(self, *args: str) -> tuple[int, str, str]:
+        return self.python("-m", "huggingface_hub.cli.hf", *args)
 
 
 @pytest.mark.usefixtures("lid_model_path")

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from plugdata import languages, pair
 from plugdata.errors import ContractError, LanguageError
-from plugdata.pair import LAYOUTS, SPACE, LayoutName, Parts
-from plugdata.recipe.models import Layout as Asked
+from plugdata.pair import LAYOUTS, SPACE, LayoutName, PairLayout, Parts
 from plugdata.rows import PAIR, TRANSLATE
 
 CODES = list(languages.table())
@@ -78,7 +77,7 @@ def test_labels_are_the_pivots_two_and_the_targets_response() -> None:
 
 def test_every_layout_has_a_template_of_its_own_and_is_one_that_a_recipe_may_ask_for() -> None:
     assert [layout.template for layout in LAYOUTS.values()] == [f"{name}-v1" for name in LAYOUTS]
-    assert set(LAYOUTS) == {*get_args(Asked), "prompt"}
+    assert set(LAYOUTS) == {*get_args(PairLayout), "prompt"}
 
 
 EN, KO = "Name a fruit.", "과일 하나를 말해 보세요."

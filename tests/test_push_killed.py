@@ -53,7 +53,7 @@ class Pusher:
     """Makes pushes, each in a process of its own."""
 
     def __init__(self, hub: HubServer, home: Path) -> None:
-        environment = {**os.environ, **hub.environment(home), "PYTHONPATH": str(Path(__file__).parents[1])}
+        environment = {**os.environ, **hub.environment(home, xet=True), "PYTHONPATH": str(Path(__file__).parents[1])}
         self.process = subprocess.Popen(
             [sys.executable, "-c", PUSHES], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

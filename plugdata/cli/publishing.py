@@ -44,39 +44,25 @@ def push(
     plugdata push corpora/plug --to ../plug-ko
     """
     from plugdata import pipeline
+    from plugdata.publish import hub
     from plugdata.publish.hub.changes import told
 
     if folder and (repo or public or tag or create_pr or revision != "main"):
         raise click.UsageError("--to DIR takes none of --repo, --public, --revision, --tag, --create-pr")
     asked = recipe_of(corpus, (*assignments, *([f"publish.repo={repo}"] if repo else [])))
     with watching(quiet) as watch:
-        if dry_run:
-            found = pipeline.preview(
-                asked,
-                folder=folder,
-                revision=revision,
-                tag=tag,
-                create_pr=create_pr,
-                schema_change=schema_change,
-                force=force,
-                watch=watch,
+        if folder:
+            seen = pipeline.push_to(
+                asked, folder, schema_change=schema_change, force=force, dry_run=dry_run, watch=watch
             )
-            answer = "\n\n".join(filter(None, [told(found.changes), found.card.rstrip("\n")]))
-        elif folder:
-            found = pipeline.push_to(asked, folder, schema_change=schema_change, force=force, watch=watch)
-            answer = told(found.changes) if found.changes else f"{folder} already holds exactly this"
+            pushed = told(seen.changes) if seen.changes else f"{folder} already holds exactly this"
         else:
-            answer = pipeline.push(
-                asked,
-                public=public,
-                revision=revision,
-                tag=tag,
-                create_pr=create_pr,
-                schema_change=schema_change,
-                force=force,
-                watch=watch,
-            ).url
-    click.echo(answer)
+            to = hub.Target(pipeline.repo_of(asked), public, revision, tag, create_pr, schema_change, force)
+            if dry_run:
+                seen = pipeline.preview(asked, to, watch=watch)
+            else:
+                pushed = pipeline.push(asked, to, watch=watch).url
+    click.echo("\n\n".join(filter(None, [told(seen.changes), seen.card.rstrip("\n")])) if dry_run else pushed)
 
 
 @click.command(short_help="A published corpus as a corpus again.")

@@ -46,7 +46,7 @@ SPACE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
-LayoutName = Literal[
+PairLayout = Literal[
     "plug",
     "plug-target-first",
     "plug-no-instruction",
@@ -58,8 +58,10 @@ LayoutName = Literal[
     "translate-instruction",
     "translate-response",
     "x-instruct",
-    "prompt",
 ]
+"""What a recipe may ask for."""
+
+LayoutName = Literal[PairLayout, "prompt"]
 
 Text = Literal["pivot_instruction", "pivot_response", "response", "instruction"]
 

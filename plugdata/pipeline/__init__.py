@@ -4,6 +4,7 @@ What a stage computes is in stages/; here its rows are written through the corpu
 noted in the manifest, which is written last.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -25,7 +26,20 @@ from plugdata.rows import CONTRACTS, Reason, Status
 
 STAGES = (*CONTRACTS, "dist")
 
-__all__ = ["SILENT", "STAGES", "Watch", "merge", "plan", "preview", "pull", "push", "push_to", "retry", "run"]
+__all__ = [
+    "SILENT",
+    "STAGES",
+    "Watch",
+    "merge",
+    "plan",
+    "preview",
+    "pull",
+    "push",
+    "push_to",
+    "repo_of",
+    "retry",
+    "run",
+]
 
 
 def run(
@@ -127,56 +141,48 @@ def retry(
     return run(asking, until=until, watch=watch)
 
 
-def push(
-    recipe: Recipe,
-    *,
-    public: bool = False,
-    revision: str = "main",
-    tag: str | None = None,
-    create_pr: bool = False,
-    schema_change: bool = False,
-    force: bool = False,
-    watch: Watch = SILENT,
-) -> hub.Pushed:
+def push(recipe: Recipe, to: hub.Target | None = None, *, watch: Watch = SILENT) -> hub.Pushed:
     """The corpus of a recipe on the Hub: dist/ built anew from its translations, checked, uploaded in one commit,
-    loaded back with a fresh cache and compared.
+    loaded back with a fresh cache and compared. `to` None: the repo that the recipe names, private if it is new.
 
-    Raises InputError where the recipe names no repo, CorpusError if dist/ does not read back from disk, GateError,
-    with nothing sent, for what may not be published, HubError for a refusal.
+    Raises InputError where no repo is named, CorpusError if dist/ does not read back from disk, GateError, with nothing
+    sent, for what may not be published, HubError for a refusal.
     """
-    to = hub.Target(_repo(recipe), public, revision, tag, create_pr, schema_change, force)
-    with _built(recipe, watch) as built:
+    to = to or hub.Target(repo_of(recipe))
+    with _built(recipe, watch, to.repo) as built:
         pushed = hub.push(built, to, token=None, say=watch.say)
         hub.verify(built, to.repo, pushed.commit, token=None)
     return pushed
 
 
 def push_to(
-    recipe: Recipe, folder: Path, *, schema_change: bool = False, force: bool = False, watch: Watch = SILENT
-) -> hub.Preview:
-    """The corpus of a recipe in a folder, as the Hub would hold it; what that changed. Raises as `push`."""
-    with _built(recipe, watch) as built:
-        return hub_folder.push(built, folder, schema_change=schema_change, force=force)
-
-
-def preview(
     recipe: Recipe,
+    folder: Path,
     *,
-    folder: Path | None = None,
-    revision: str = "main",
-    tag: str | None = None,
-    create_pr: bool = False,
     schema_change: bool = False,
     force: bool = False,
+    dry_run: bool = False,
     watch: Watch = SILENT,
 ) -> hub.Preview:
-    """What `push`, or `push_to` a folder, would change there. Sends nothing. Raises as they do."""
-    to = None if folder else hub.Target(_repo(recipe), False, revision, tag, create_pr, schema_change, force)
+    """The corpus of a recipe in a folder, as the Hub would hold it; what that changed, or would with `dry_run`, which
+    leaves the folder alone. Raises as `push`."""
+    act = hub_folder.preview if dry_run else hub_folder.push
     with _built(recipe, watch) as built:
-        if folder:
-            return hub_folder.preview(built, folder, schema_change=schema_change, force=force)
-        assert to
+        return act(built, folder, schema_change=schema_change, force=force)
+
+
+def preview(recipe: Recipe, to: hub.Target | None = None, *, watch: Watch = SILENT) -> hub.Preview:
+    """What `push` would change there. Sends nothing. Raises as it does."""
+    to = to or hub.Target(repo_of(recipe))
+    with _built(recipe, watch, to.repo) as built:
         return hub.preview(built, to, token=None, say=watch.say)
+
+
+def repo_of(recipe: Recipe) -> str:
+    """The repo that a recipe names. Raises InputError if none."""
+    if recipe.publish.repo is None:
+        raise InputError("no repo to push to", "give --repo ORG/NAME, or `publish.repo` in the recipe")
+    return recipe.publish.repo
 
 
 def pull(repo: str, corpus: Path, *, revision: str | None = None, watch: Watch = SILENT) -> Corpus:
@@ -187,17 +193,24 @@ def pull(repo: str, corpus: Path, *, revision: str | None = None, watch: Watch =
     """
     if (corpus / "recipe.yaml").exists():
         raise InputError(f"{corpus} is a corpus already", "name a new folder")
+    is_new = not corpus.exists()
     made = Corpus.create(corpus)
-    with made.lock():
-        recipe = pull_rows(repo, revision, corpus, token=None, say=watch.say)
-        made.write_text("recipe.yaml", recipes.dump(recipe))
+    try:
+        with made.lock():
+            recipe = pull_rows(repo, revision, corpus, token=None, say=watch.say)
+            made.write_text("recipe.yaml", recipes.dump(recipe))
+    finally:
+        if is_new and not made.recipe.exists():
+            shutil.rmtree(corpus, ignore_errors=True)
     return run(recipe, until="pair", send=False, watch=watch)
 
 
 @contextmanager
-def _built(recipe: Recipe, watch: Watch) -> Iterator[Path]:
-    """dist/ of a corpus, made anew and checked, while nobody else writes the corpus. Raises GateError for more failed
-    rows than the recipe lets pass."""
+def _built(recipe: Recipe, watch: Watch, repo: str | None = None) -> Iterator[Path]:
+    """dist/ of a corpus, made anew and checked, while nobody else writes the corpus; it names the repo, if one is
+    given. Raises GateError for more failed rows than the recipe lets pass."""
+    if repo:
+        recipe = recipe.model_copy(update={"publish": recipe.publish.model_copy(update={"repo": repo})})
     corpus = run(recipe, first="pair", watch=watch)
     with corpus.lock():
         manifest = corpus.manifest()
@@ -212,12 +225,6 @@ def _built(recipe: Recipe, watch: Watch) -> Iterator[Path]:
                 )
         dist.check(corpus.dist)
         yield corpus.dist
-
-
-def _repo(recipe: Recipe) -> str:
-    if recipe.publish.repo is None:
-        raise InputError("no repo to push to", "give --repo ORG/NAME, or `publish.repo` in the recipe")
-    return recipe.publish.repo
 
 
 def _refuse_other_rows(corpus: Corpus, recipe: Recipe) -> None:

@@ -69,7 +69,7 @@ def card(
             f'```python\nfrom datasets import load_dataset\n\nrows = load_dataset("{repo}", "{configs[0].name}", '
             f'split="{split}")\nprint(rows[0]["messages"])\n```',
             sections.layouts(configs),
-            "A row has the same `id`, and is in the same split, in every config.",
+            "A row has the same `id`, and is in the same split, in every config that holds it.",
             words.use,
         ],
         "columns": [

@@ -54,7 +54,7 @@ def metadata(
         **({"source_datasets": sources} if sources else {}),
         "multilinguality": ["translation"],
         **({"annotations_creators": ["machine-generated"]} if by_machine else {}),
-        "tags": list(words.tags),
+        "tags": [tag for tag in words.tags if by_machine or tag != "synthetic"],
         "configs": [
             {
                 "config_name": config.name,

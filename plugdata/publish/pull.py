@@ -8,14 +8,17 @@ Owns how published rows are read as sources and given translations. Must not kno
 - An id hashes texts that are not published: instruction and input apart, or the sources' own language. So the ids are
   not made anew but read: `columns` of the source and of the translations name the column that holds them, and the one
   that holds each row's own source. Its licence and its id there are read as from any file.
-- The translations come in as given ones, which pass the checks and filters once more: what was published passed them,
-  but for bounds that are fitted to the rows, which are fitted to fewer now. The funnel says what is lost.
+- What was published comes back whole. The translations come in as given ones that were checked: instruction and input
+  are one text now, in which the checks see other things than they saw before. For the same reason no class of tasks is
+  dropped again. The filters are asked once more, since they judge the rows of a new language by the bounds of the same
+  recipe; those that are fitted to the rows are fitted to fewer now. The funnel says if they take something out.
 - Of the published recipe all is kept that says which rows there are and what becomes of them, split and layouts
-  included; not what names files of another machine, models, or where it was published. `manifest.json` and the ledger
-  stay behind: what models said of the languages that are there is not asked again.
+  included; not what names files of another machine, models, how they were asked, or where it was published.
+  `manifest.json` and the ledger stay behind: what models said of the languages that are there is not asked again.
 """
 
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +29,7 @@ import polars as pl
 from plugdata import assets
 from plugdata import recipe as recipes
 from plugdata.corpus import BATCH, replacing, sorting
-from plugdata.corpus.files import writing
+from plugdata.corpus.files import swap
 from plugdata.errors import InputError
 from plugdata.publish.dist import SUMS
 from plugdata.publish.hub.changes import digests
@@ -40,14 +43,14 @@ if TYPE_CHECKING:
 PIVOT = ["id", "source", "source_id", "license", "pivot_instruction", "pivot_response"]
 
 _KEPT = ("pivot", "layouts", "parallel", "split", "screen", "translate", "filter", "dedup", "publish")
-_FILES = {
+_MAKERS = {
     "screen": ("decontaminate", "against"),
-    "translate": ("glossary", "again"),
+    "translate": ("glossary", "again", "mode"),
     "filter": ("user",),
     "dedup": ("against",),
     "publish": ("repo",),
 }
-"""Keys of the published recipe that are kept, and what of them names a file or place of its maker's."""
+"""Keys of the published recipe that are kept, and what of them is its maker's alone: files, places, ways to ask."""
 
 _DATA = re.compile(r"([\w.-]+)/([\w-]+\.parquet)")
 
@@ -61,18 +64,17 @@ def pull(repo: str, revision: str | None, corpus: Path, *, token: str | None, sa
     from huggingface_hub import HfApi, get_token
 
     api = HfApi(token=token or get_token() or False, library_name="plugdata")
-    pulled = corpus / "pulled"
-    with writing(pulled):
-        pulled.mkdir(parents=True, exist_ok=True)
+    for left in corpus.glob(".pull.*"):  # by a pull that was killed
+        shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".pull.", dir=corpus) as folder, quiet(say), explained(repo, api.endpoint):
         for attempt in tries(say, "pulling"):
             with attempt:
                 commit = _commit(api, repo, revision)
-        here = Path(folder)
+        here, pulled = Path(folder, "hub"), Path(folder, "pulled")
         listing, recipe = _fetched(api, repo, commit, here, [SUMS, "recipe.yaml"], say)
         sums = digests(listing.read_text(encoding="utf-8", errors="replace"))
         asked = parse(recipe.read_text(encoding="utf-8", errors="replace"), f"{repo}: recipe.yaml")
-        _require_recipe(asked, repo)
+        read = _read(asked, repo)
         found = _of_languages(sums, asked)
         if not found:
             raise InputError(f"{repo} at {commit[:12]} holds no rows", "was its push broken off? Name another revision")
@@ -84,12 +86,12 @@ def pull(repo: str, revision: str | None, corpus: Path, *, token: str | None, sa
                         f"{name} of {repo} is not the file that was published", "it was changed since; name a revision"
                     )
                 to = pulled / lang / name.replace("/", ".")
-                with writing(to):
-                    to.parent.mkdir(exist_ok=True)
-                    path.replace(to)
-    n_rows = _write_pivot(pulled / "pivot.parquet", {lang: pulled / lang for lang in found}, corpus / ".spill")
+                to.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(to)
+        n_rows = _write_pivot(pulled / "pivot.parquet", {lang: pulled / lang for lang in found}, here / ".spill")
+        swap(pulled, corpus / "pulled")
     say(f"{repo} at {commit[:12]}: {n_rows:,} rows in {', '.join(found)}")
-    return _recipe(asked, repo, commit, corpus, list(found))
+    return _recipe(read, repo, commit, corpus, list(found))
 
 
 def _commit(api: "HfApi", repo: str, revision: str | None) -> str:
@@ -199,35 +201,33 @@ def _merged(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         last = whole.tail(1)
 
 
-def _kept(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: {name: value for name, value in asked[key].items() if name not in _FILES.get(key, ())}
+def _read(asked: Mapping[str, Any], repo: str) -> Recipe:
+    """What is kept of a published recipe. Raises RecipeError for one whose keys, which anybody may have edited, hold
+    something else."""
+    kept = {
+        key: {name: value for name, value in asked[key].items() if name not in _MAKERS.get(key, ())}
         if isinstance(asked[key], Mapping)
         else asked[key]
         for key in _KEPT
         if key in asked
     }
+    data = {"corpus": "pulled", "sources": [{"path": "pulled"}], "languages": asked.get("languages"), **kept}
+    return recipes.resolve(data, where=f"{repo}: recipe.yaml")
 
 
-def _require_recipe(asked: Mapping[str, Any], repo: str) -> None:
-    """Raise RecipeError for a published recipe, which anybody may have edited, whose keys hold something else."""
-    data = {"corpus": "pulled", "sources": [{"path": "pulled"}], "languages": asked.get("languages"), **_kept(asked)}
-    recipes.resolve(data, where=f"{repo}: recipe.yaml")
-
-
-def _recipe(asked: Mapping[str, Any], repo: str, commit: str, corpus: Path, langs: list[str]) -> Recipe:
-    """The recipe of the corpus in its new place. Needs what `_require_recipe` takes."""
-    kept = _kept(asked)
-    filter = dict(kept.get("filter") or {})
-    if (filter.get("lid") or {}).get("model") not in (None, *assets.LID_MODELS):
-        filter["lid"] = {**filter["lid"], "model": None}
-    if (filter.get("length") or {}).get("tokenizer"):
-        filter["length"] = {name: v for name, v in filter["length"].items() if "token" not in name}
+def _recipe(read: Recipe, repo: str, commit: str, corpus: Path, langs: list[str]) -> Recipe:
+    """The recipe of the corpus in its new place, given what `_read` kept of the published one."""
+    kept = read.model_dump(mode="json", include=set(_KEPT))
+    if (lid := kept["filter"]["lid"]) and lid["model"] not in (None, *assets.LID_MODELS):
+        lid["model"] = None
+    if (length := kept["filter"]["length"]) and length["tokenizer"]:
+        kept["filter"]["length"] = {name: value for name, value in length.items() if "token" not in name}
+    route = {name: "translate" if policy == "drop" else policy for name, policy in kept["screen"]["route"].items()}
+    route["by"] = "off" if route["by"] == "off" else "rules"
     same = {"id": "id", "source": "source"}
     data = {
         **kept,
-        "filter": filter,
-        "screen": {"route": (kept.get("screen") or {}).get("route") or {}, "duplicates": "off"},
+        "screen": {"route": route, "duplicates": "off"},
         "corpus": str(corpus),
         "sources": [
             {
@@ -243,6 +243,7 @@ def _recipe(asked: Mapping[str, Any], repo: str, commit: str, corpus: Path, lang
                 "path": str(corpus / "pulled" / lang),
                 "columns": {"instruction": "instruction", "response": "response", "id": "id"},
                 "made_by": f"{repo}@{commit[:12]}",
+                "checked": True,
             }
             for lang in langs
         ],

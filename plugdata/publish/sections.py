@@ -53,7 +53,10 @@ def making(recipe: Recipe, facts: Facts, given: Sequence[str]) -> list[str]:
     built = f"Built by plugdata {inert(facts.version)}."
     said = "`recipe.yaml` says what was asked for, `manifest.json` and `report.html` what came of it."
     made = any(use.task == "translation" for use in facts.models)
-    told = [f"Translations into {names(given)} were given."] if given else []
+    told = [
+        f"Translations into {names(langs)} were given{'' if by == 'given' else f', from {inert(by)}'}."
+        for by, langs in _givers(recipe, given).items()
+    ]
     if made:
         told.insert(0, f"The {name(recipe.read_lang)} rows were translated by a language model.")
     told.append("All rows were checked, filtered and deduplicated.")
@@ -81,6 +84,15 @@ def making(recipe: Recipe, facts: Facts, given: Sequence[str]) -> list[str]:
         f"In all {sum(use.n_calls for use in facts.models):,} calls for USD {_cost(facts.models)}. Prompt templates: "
         f"{prompts}. {built}",
     ]
+
+
+def _givers(recipe: Recipe, given: Sequence[str]) -> dict[str, list[str]]:
+    """Who is said to have made given translations → their languages."""
+    said = {existing.lang: existing.made_by for existing in recipe.translations}
+    found: dict[str, list[str]] = {}
+    for lang in given:
+        found.setdefault(said.get(lang, "given"), []).append(lang)
+    return found
 
 
 def _cost(uses: Sequence[ModelUse]) -> str:
@@ -117,7 +129,11 @@ def funnel(facts: Facts, n_published: Mapping[str, int], parallel: bool) -> str:
         rows.append(line("not kept in every language", {lang: kept[lang] - n_published.get(lang, 0) for lang in langs}))
     shown = {lang: n_published.get(lang, 0) for lang in langs}
     rows.append(["**published**", *(f"**{n:,}** ({_percent(n, read[lang])})" for lang, n in shown.items())])
-    return table(["step: reason", *map(name, langs)], rows, numbers_from=1)
+    return (
+        table(["step: reason", *map(name, langs)], rows, numbers_from=1)
+        + "\n\nA rule of `recipe.yaml` took a row out, unless it is quarantined: then what came for it could not be"
+        " made right. `report.html` shows rows of each reason."
+    )
 
 
 def findings(found: Mapping[str, Findings]) -> list[str]:

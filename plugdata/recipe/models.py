@@ -9,25 +9,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from plugdata.pair import PairLayout
 from plugdata.recipe.base import FIELDS, Code, Columns, Settings, Share
 from plugdata.recipe.curation import Dedup, Filter
 from plugdata.recipe.endpoints import Model
 from plugdata.recipe.quality import Quality
 from plugdata.recipe.translation import Existing, Screen, Translate
-
-Layout = Literal[
-    "plug",
-    "plug-target-first",
-    "plug-no-instruction",
-    "plug-no-response",
-    "mono",
-    "pivot",
-    "code-switch",
-    "code-switch-reverse",
-    "translate-instruction",
-    "translate-response",
-    "x-instruct",
-]
 
 
 class Source(Settings):
@@ -99,7 +86,7 @@ class Recipe(Settings):
     filter: Filter = Filter()
     dedup: Dedup = Dedup()
     quality: Quality = Quality()
-    layouts: tuple[Layout, ...] = Field(("plug",), min_length=1, description="the first is the default layout")
+    layouts: tuple[PairLayout, ...] = Field(("plug",), min_length=1, description="the first is the default layout")
     parallel: bool = Field(False, description="publish only rows kept in every language")
     split: Split = Split()
     publish: Publish = Publish()

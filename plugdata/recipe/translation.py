@@ -158,3 +158,6 @@ class Existing(Settings):
     )
     columns: Columns = Field(default_factory=dict, description="our field → their column")
     made_by: str = Field("given", description="what stands in the column `model` of their rows")
+    checked: bool = Field(
+        False, description="they passed the checks before, as published rows did, and are taken whole"
+    )

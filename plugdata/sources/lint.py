@@ -19,7 +19,7 @@ import polars as pl
 
 from plugdata.rows import Reason, Status, take_out
 
-VERSION = 1
+VERSION = 2
 
 _NOT_TEXT = " \t\r\n.,;:!?'\"`´*_~-–—…<>()[]{}|#/\\"  # stripped from the edges of what may be a placeholder
 
@@ -63,6 +63,7 @@ _OF_ITS_OWN = (
     rf"(?i)\b(?:an?|any|some|each|every|another|your|my) (?:[\w-]+ ){{0,2}}(?:{_MEDIA}|{_ART}|{_PAGE})\b"
     r"|\b(?:e-?mail|letter|message|memo|tweet|post|reply|script|dialogue|story|code|html|css|python|regex)\b"
     r"|:\s*\S"  # a colon: what is pointed at follows in the instruction itself
+    rf"|\b{_PAGE}\b[^\n]*\n[^\S\n]*\n\s*\S"  # and so a page's words do after a blank line
 )
 _MARKER = (
     r"(?i)^\s*[<\[(](?:image|picture|photo|video|audio)[>\])]\s*(?:$|\n)"

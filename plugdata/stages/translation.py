@@ -114,7 +114,8 @@ def given(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
             )
             for batch in beside:
                 kept = batch.filter(rows.kept()).iter_rows(named=True)
-                outcomes = ((given_rows.outcome(row, asked, recipe.translate), existing.made_by, 0) for row in kept)
+                judged = (given_rows.outcome(row, asked, recipe.translate, checked=existing.checked) for row in kept)
+                outcomes = ((outcome, existing.made_by, 0) for outcome in judged)
                 yield translation.apply(batch.drop(sources.existing.COLUMNS), existing.lang, None, outcomes)
 
         settings = [

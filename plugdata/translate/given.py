@@ -18,14 +18,16 @@ MANY = 8
 """Times its characters that a text with marks has at most: ⟦10000000⟧ for one."""
 
 
-def outcome(row: Mapping[str, Any], asked: verify.Asked, settings: Translate) -> Outcome:
-    """What the given translation of a row comes to.
+def outcome(row: Mapping[str, Any], asked: verify.Asked, settings: Translate, *, checked: bool = False) -> Outcome:
+    """What the given translation of a row comes to; no fault is looked for in one that is `checked`.
 
     Needs: instruction, input, response; target_* and lacking (sources.existing).
     """
     if row["lacking"]:
         return Outcome({}, (Reason.NO_TRANSLATION,), row["lacking"])
     given = {name: row[f"target_{name}"] or "" for name in SEGMENTS}
+    if checked:
+        return Outcome(given)
     instruction, input, response = (row[name] or "" for name in SEGMENTS)
     whole = len(instruction) + len(input) + len(response)
     sent = record(

@@ -1,8 +1,8 @@
 """A Hugging Face Hub in memory, for the real `huggingface_hub` and `datasets` clients.
 
 It owns the part of the Hub's protocol that publishing a corpus and reading it back needs: accounts, repositories,
-commits of regular and LFS files, refs, pull requests, trees and downloads. It must not know plugdata. It has no Xet,
-no discussions but pull requests, no pages in its listings, and it reads no YAML.
+commits of regular and LFS files, refs, pull requests, trees (in pages) and downloads. It must not know plugdata. It has
+no Xet, no discussions but pull requests, and it reads no YAML.
 
     with HubServer() as hub:
         hub.faults.append(HubFault("POST", "/commit/", 503, times=1))
@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ class Call:
 
     hub: HubServer
     account: Account | None
+    path: str  # as it was asked, without the query
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
@@ -410,7 +411,11 @@ def tree(call: Call) -> Reply:
         raise HubError(404, f"{parent} does not exist", "EntryNotFound")
     if call.query.get("recursive", "").lower() not in ("true", "1"):
         inside = [path for path in inside if path.count("/") == (parent.count("/") + 1 if parent else 0)]
-    return json_reply([described(path, files) for path in inside])
+    at = int(call.query.get("cursor", 0))
+    end = at + call.hub.page
+    asked = urlencode({**call.query, "cursor": end})
+    more = {"Link": f'<{call.hub.url}{call.path}?{asked}>; rel="next"'} if inside[end:] else {}
+    return json_reply([described(path, files) for path in inside[at:end]], headers=more)
 
 
 def paths_info(call: Call) -> Reply:
@@ -528,13 +533,14 @@ ROUTES: list[tuple[str, re.Pattern[str], Handler]] = [
 class HubServer:
     """The server on its own threads: listening inside `with`, stopped after it, which raises what failed in a handler.
 
-    `repos`, `lfs`, `faults`, `watch` are open to tests; `requests` is what was asked, in the order of the answers.
+    `repos`, `lfs`, `faults`, `watch`, `page` are open to tests; `requests` is what was asked, in the order of answers.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.repos: dict[tuple[str, str], Repo] = {}  # (kind, id)
         self.lfs: dict[str, bytes] = {}  # sha256 → content
         self.faults: list[HubFault] = []
+        self.page = 1000  # entries of a tree in one answer
         self.watch: Callable[[str, bool], None] = lambda request, is_done: None  # before and after "GET /path"
         self._requests: list[LoggedRequest] = []
         self._errors: list[Exception] = []
@@ -569,9 +575,12 @@ class HubServer:
         with self._lock:
             return list(self._requests)
 
-    def environment(self, hf_home: Path, token: str | None = "hf_test") -> dict[str, str]:
-        """What a client's process needs in its environment to use this Hub and a cache of its own."""
-        quiet = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    def environment(self, hf_home: Path, token: str | None = "hf_test", *, xet: bool = False) -> dict[str, str]:
+        """What a client's process needs in its environment to use this Hub and a cache of its own.
+
+        xet: as people have it, though this Hub has none: the client by itself then sends no large file.
+        """
+        quiet = {"HF_HUB_DISABLE_XET": "" if xet else "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         return {"HF_ENDPOINT": self.url, "HF_HOME": str(hf_home), "HF_TOKEN": token or "", **quiet}
 
     def files(self, repo_id: str, revision: str = "main", kind: str = "dataset") -> dict[str, bytes]:
@@ -610,7 +619,7 @@ class HubServer:
                 if match and method in methods.split("|"):
                     parts = {name: unquote(part or "") for name, part in match.groupdict().items()}
                     asked = {name: values[0] for name, values in parse_qs(query).items()}
-                    return handler(Call(self, account_of(headers), headers, asked, body, parts))
+                    return handler(Call(self, account_of(headers), path, headers, asked, body, parts))
             raise HubError(404, f"This test Hub has no {method} {path}")
         except HubError as error:
             named = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})

@@ -1,8 +1,8 @@
 """The Hub: send a dist/ as one commit, and read that commit back.
 
 Owns what a push asks of the Hub, in which order. What it would change is changes.py's, what it may not change
-contract.py's, retries and refusals are requests.py's, a folder in place of the Hub is folder.py's. Must not know what
-lies in a dist/ beyond its list of files, its card's metadata and its Parquet.
+contract.py's, the commit itself sending.py's, retries and refusals are requests.py's, a folder in place of the Hub is
+folder.py's. Must not know what lies in a dist/ beyond its list of files, its card's metadata and its Parquet.
 
 - One commit, made with `create_commit`: `upload_folder` cuts a large folder into several, and a reader between two of
   them would find a card that does not fit the data. It holds what changed and nothing else; if nothing did, none is
@@ -37,11 +37,10 @@ from plugdata.publish.hub.changes import (
 )
 from plugdata.publish.hub.contract import broken, metadata
 from plugdata.publish.hub.requests import Say, explained, quiet, tries
+from plugdata.publish.hub.sending import TITLE, send
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-TITLE = "Publish with plugdata"
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,8 @@ def _pushed(api: "HfApi", dist: Path, to: Target, say: Say, *, first: bool) -> P
     elif changes:
         gone = f", {len(changes.deleted)} of an earlier push deleted" if changes.deleted else ""
         say(f"{to.repo}: {len(changes.sent)} of {len(made)} files{gone}")
-        url, head = _commit(api, to, made, changes, head)
+        done = send(api, to.repo, made, changes, upon=head, revision=to.revision, create_pr=to.create_pr)
+        url, head = done.pr_url or url, done.oid
     elif first:
         say(f"{to.repo} already holds exactly this: no commit was made")
     if to.tag:
@@ -248,25 +248,6 @@ def _planned(dist: Path, seen: _Seen, to: Target) -> tuple[Content, Changes]:
             "name another tag, or give --force to move it",
         )
     return made, changes
-
-
-def _commit(api: "HfApi", to: Target, made: Content, changes: Changes, head: str) -> tuple[str, str]:
-    """The one commit: where people find it, and its hash."""
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-    done = api.create_commit(
-        to.repo,
-        [
-            *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=made[name].data) for name in changes.sent),
-            *(CommitOperationDelete(path_in_repo=name) for name in changes.deleted),
-        ],
-        commit_message=TITLE,
-        repo_type="dataset",
-        revision=to.revision,
-        create_pr=to.create_pr,
-        parent_commit=head,
-    )
-    return done.pr_url or f"{api.endpoint}/datasets/{to.repo}", done.oid
 
 
 def _open_request(api: "HfApi", to: Target, made: Content) -> tuple[str, str] | None:

@@ -95,7 +95,8 @@ def explained(repo: str, endpoint: str) -> Iterator[None]:
             f"cannot reach the Hub at {endpoint}: {_brief(error)}", "check the network and HF_ENDPOINT, then try again"
         ) from error
     except OSError as error:
-        raise CorpusError(f"cannot write {error.filename}: {error.strerror or error}", "is it full?") from error
+        where = f" {error.filename}" if error.filename else ""
+        raise CorpusError(f"cannot write{where}: {error.strerror or error}", "is the disk full?") from error
     except HFValidationError as error:
         raise InputError(f"{repo!r} is no name of a data set: {_brief(error)}", "name it ORG/NAME") from error
     except (RuntimeError, ValueError) as error:  # an upload that failed for good; a card or a body that is refused
