@@ -2,6 +2,7 @@
 
     python -m benchmarks.duplicates [--rows 200000] [--peers PYTHON] [--only plugdata]
     python -m benchmarks.duplicates --grow 3000000
+    python -m benchmarks.duplicates --templates 50000 100000 200000 400000
 
 Every contender is a process of its own that reads the same file and gives back which row it takes out in favour of
 which. CPU seconds are what is compared: wall seconds say little on a machine that does other things too. Rows are of
@@ -18,10 +19,11 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import synthetic
 from benchmarks.loopback import ROOT, bar, table
 from benchmarks.memory import Peak, peak
 
@@ -166,6 +168,25 @@ def growth(n: int) -> None:
     bar("CPU: linear, <= 12x for ten times the rows", f"{many.cpu_s / few.cpu_s:.1f}x", many.cpu_s <= 12 * few.cpu_s)
 
 
+def templates(sizes: Sequence[int]) -> None:
+    """Time and memory on benchmarks/synthetic.py's English rows: made of a few hundred phrases, none near another."""
+    spent = []
+    with tempfile.TemporaryDirectory() as at:
+        data, out = Path(at, "rows.jsonl"), Path(at, "found")
+        for n in sizes:
+            with open(data, "w") as file:
+                for id in range(n):
+                    text = "\n".join(synthetic.Written(id, seed=1).texts("en"))
+                    file.write(json.dumps({"id": id, "text": text}) + "\n")
+            spent.append(peak(command("plugdata", sys.executable, data, out)))
+            if found := out.read_text():
+                sys.exit(f"duplicates among rows that have none: {found.splitlines()[0]}")
+    cpu = [1e6 * one.cpu_s / n for n, one in zip(sizes, spent, strict=True)]
+    lines = [[f"{n:,}", one.cpu_s, each, f"{one.mb:.0f}"] for n, one, each in zip(sizes, spent, cpu, strict=True)]
+    table(["rows", "CPU s", "CPU µs a row", "peak RSS MB"], lines)
+    bar(f"CPU a row at {sizes[-1]:,} rows <= 1.2x", f"{cpu[-1] / cpu[0]:.2f}x", cpu[-1] <= 1.2 * cpu[0])
+
+
 def command(name: str, peers: str, data: Path, out: Path) -> list[str]:
     files = [str(data), str(out)]
     if name == "plugdata":
@@ -211,6 +232,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="NAME", help=f"of plugdata, {', '.join(PEERS)}")
     parser.add_argument("--run", nargs=2, type=Path, metavar=("DATA", "OUT"), help=argparse.SUPPRESS)
     parser.add_argument("--grow", type=int, metavar="ROWS", help="instead: time and memory of plugdata at that size")
+    parser.add_argument("--templates", type=int, nargs="+", metavar="ROWS", help="instead: the same on rows of phrases")
     parser.add_argument("--scaled", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
@@ -219,6 +241,8 @@ def main() -> None:
         return scaled(options.scaled)
     if options.grow:
         return growth(options.grow)
+    if options.templates:
+        return templates(options.templates)
     names = [name for name in ("plugdata", *PEERS) if not options.only or name in options.only]
     names = [name for name in names if name == "plugdata" or can(name, options.peers)]
     rows, scripts, planted = made(options.rows)

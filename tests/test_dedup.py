@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,8 @@ from polars.testing import assert_frame_equal
 from plugdata import rows
 from plugdata.curate.dedup import apply, decide, screen_duplicates, source_duplicates
 from plugdata.curate.duplicates import duplicates
+from plugdata.curate.duplicates.near import BLOCK
+from plugdata.curate.duplicates.rarest import Frequencies
 from plugdata.errors import ContractError
 from plugdata.recipe import Dedup, Screen
 
@@ -140,6 +143,44 @@ def test_thousands_of_rows_of_one_template_are_kept_and_their_twins_found(tmp_pa
     made = [template + tokens for tokens in rest] + [[*template, *rest[n][:-1], "other"] for n in range(0, 2_000, 100)]
     got = found(texts(*(" ".join(tokens) for tokens in made)), 0.8, tmp_path)
     assert {id: kept for id, (kept, _) in got.items()} == {f"r{2_000 + n}": f"r{100 * n}" for n in range(20)}
+
+
+def test_how_frequent_a_shingle_is_is_told_beyond_any_count() -> None:
+    counts = [1, 2, 100, 128, 200, 255, 256, 300, 1_000, 70_000]
+    hashes = [(n + 1) << 40 for n in range(len(counts))]  # each in a cell of its own
+    frequencies = Frequencies(sum(counts))
+    for part in range(max(counts) // 100):
+        given = [hash for hash, n in zip(hashes, counts, strict=True) for _ in range(min(n - 100 * part, 100))]
+        frequencies.add(np.array(given, np.uint64))
+    levels = frequencies.levels(np.array(hashes, np.uint64)).tolist()
+    assert levels[:4] == counts[:4]
+    assert levels[3:6] == [128, 133, 135]
+    assert levels == sorted(levels) and levels[-4] < levels[-3] < levels[-2] < levels[-1] < 255
+
+
+def test_twins_are_found_and_texts_counted_where_not_all_can_be_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = random.Random(13)
+    template = rng.choices(WORDS, k=40)
+    rest = [[f"{word}{n}" for word in rng.choices(WORDS, k=6)] for n in range(600)]
+    made = [template + tokens for tokens in rest] + [[*template, *rest[n][:-1], "other"] for n in range(0, 600, 20)]
+    frame = texts(*(" ".join(tokens) for tokens in made))
+    whole = found(frame, 0.88, tmp_path)
+    monkeypatch.setattr("plugdata.curate.duplicates.near.MAX_MET", 5)
+    with caplog.at_level("INFO", "plugdata"):
+        cut = found(frame, 0.88, tmp_path)
+    assert cut == whole and cut.keys() == {f"r{600 + n}" for n in range(30)}
+    assert "texts that met too many others: n=33;" in caplog.text
+
+
+def test_texts_of_another_data_set_that_are_alike_are_not_compared_among_themselves(tmp_path: Path) -> None:
+    rng = random.Random(14)
+    boilerplate = rng.choices(WORDS, k=60)
+    alike = [" ".join([*boilerplate, f"{n}th"]) for n in range(BLOCK + 10)]
+    against = pl.DataFrame({"id": [f"X {n:03}" for n in range(len(alike))], "text": alike})
+    got = duplicates([texts(" ".join(boilerplate), "None of it.")], 0.8, tmp_path, [against])
+    assert got.select("id", "elsewhere").rows() == [("r0", "X 000")]
 
 
 def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:

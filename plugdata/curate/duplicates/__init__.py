@@ -7,9 +7,9 @@ preference, one is kept unless it is the duplicate of one kept before, to which 
 chains merge nothing (A ~ B ~ C with A ≁ C keeps A and C), and one boilerplate cannot swallow a corpus, as the
 transitive closure of candidates does (marin #6854: 2 of 859,092 rows were left).
 
-The parts: tokens (texts → shingles), near (shingles → near-duplicates), and here what is exact, in DuckDB, which
-spills to disk where memory ends. docs/duplicates.md has the figures. Must not know what the texts are, nor why one is
-preferred.
+The parts: tokens (texts → shingles), rarest (shingles → those by which texts meet), near (these → near-duplicates),
+and here what is exact, in DuckDB, which spills to disk where memory ends. docs/duplicates.md has the figures. Must not
+know what the texts are, nor why one is preferred.
 """
 
 import os

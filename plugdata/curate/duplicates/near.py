@@ -1,40 +1,42 @@
-"""Texts whose sets of shingles are alike, found by their rarest shingles: every pair, and nearly no other.
+"""Texts whose sets of shingles are alike: every pair that shares one of its rarest shingles is looked at.
 
-Two sets of which one has n shingles and that reach a Jaccard similarity t share at least t·n of them. So if all are
-put in one order, any order, they share one of the first n − ⌈t·n⌉ + 1 ("prefix filtering": Chaudhuri, Ganti and
-Kaushik, ICDE 2006; Bayardo, Ma and Srikant, WWW 2007, from whom the shorter prefix of the shorter text is). With the
-rarest first, nearly all prefixes hold what no other text has, and such texts are done with; MinHash would hash every
-shingle a hundred times to find some of what this finds whole. How frequent a shingle is, is counted in cells that
-several may share: a wrong count costs candidates, no recall.
+What a pair can have in common at most is known from these alone: what it shares of them, and what comes after the last
+in the texts' own order ("positional filtering": Xiao, Wang, Lin and Yu, PPJoin, WWW 2008). Only pairs that can reach
+the threshold by that are compared, shingle by shingle. MinHash would hash every shingle a hundred times to find some
+of what this finds whole.
 
-All that grows with the number of texts is on disk (the shingles) or some bytes a text. Knows no text, only shingles.
+Texts are taken in blocks, in order of preference, so that numpy does what is done for every pair; a text that is
+dropped takes no further part. All that grows with the number of texts is on disk (the shingles) or some bytes a text.
+Knows no text, only shingles.
 """
 
+import logging
 import os
 from array import array
 from collections.abc import Iterator
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from plugdata.curate.duplicates.tokens import BITS, Shingles, runs
-
-Integers: TypeAlias = NDArray[np.int64]
-Narrow: TypeAlias = NDArray[np.int32]
-
-MAX_CELLS_BITS = 28
-"""256 MB of counts. Four cells a shingle are taken where that is less: three in four have one of their own."""
+from plugdata.curate.duplicates.rarest import Frequencies, Integers, Narrow, Part, Prefixes, head, prefix, prefixes
+from plugdata.curate.duplicates.tokens import Shingles, runs
 
 MAX_MET = 20_000
 MAX_ASKED = 200
-"""Kept texts that a text meets in its prefix, and is compared with (those it shares most with), at most. Where
-thousands of texts are nearly near-duplicates of each other, this bounds what a text costs to some milliseconds."""
+"""Shingles of kept texts that a text meets in its prefix, the rarest first, and kept texts that it is compared with,
+those first with which it shares most: at most. This bounds what a text costs to some milliseconds where thousands are
+nearly near-duplicates of each other. How many it concerned is logged."""
+
+BLOCK = 256
+"""Texts taken together. Half or twice as many take as long (200,000 rows of benchmarks/synthetic.py)."""
 
 _ROUNDING = 1e-9
-"""A prefix too long costs little, one too short costs a pair."""
+"""A bound too high costs a comparison, one too low costs a pair."""
+
+_log = logging.getLogger(__name__)
 
 
 class Near:
@@ -64,74 +66,85 @@ class Near:
         place_of[firsts] = places
         rows: list[tuple[int, int, float]] = []
         if len(counts):
-            prefixes = self._prefixes(counts, place_of)
+            most = int(prefix(counts[firsts], self._near).sum())
+            rarest = prefixes(self._parts(counts, place_of), self._frequencies(counts, place_of), self._near, most)
             with open(self._file, "rb") as file:
-                rows = list(_compared(prefixes, size, offset, file.fileno(), self._near, n_outside))
+                rows = list(_compared(rarest, size, offset, file.fileno(), self._near, n_outside))
         schema = {"place": pl.Int64, "kept_place": pl.Int64, "jaccard": pl.Float64}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def _prefixes(self, counts: Integers, place_of: Integers) -> "_Prefixes":
-        """The rarest shingles of each text that has a place (the others are exact duplicates)."""
-        cell_bits = min(max(int(counts.sum() * 4).bit_length(), 16), MAX_CELLS_BITS)
-        cells = np.zeros(2**cell_bits, np.uint8)
+    def _frequencies(self, counts: Integers, place_of: Integers) -> Frequencies:
+        frequencies = Frequencies(int(counts.sum()))
         for part in self._parts(counts, place_of):
-            seen, n_seen = np.unique(part.hashes >> np.uint64(BITS - cell_bits), return_counts=True)
-            cells[seen] += np.minimum(255 - cells[seen], n_seen).astype(np.uint8)
-        parts = []
-        for part in self._parts(counts, place_of):
-            count = cells[part.hashes >> np.uint64(BITS - cell_bits)].astype(np.uint64)
-            text = np.repeat(np.arange(len(part.counts), dtype=np.uint64), part.counts)
-            keys = np.sort((text << np.uint64(BITS)) | (count << np.uint64(BITS - 8)) | (part.hashes >> np.uint64(8)))
-            keys &= np.uint64(2**BITS - 1)
-            rank = np.arange(len(keys)) - np.repeat(np.cumsum(part.counts) - part.counts, part.counts)
-            n_first = np.repeat(_prefix(part.counts, self._near), part.counts)
-            n_head = np.repeat(_prefix(part.counts, _of_the_shorter(self._near)), part.counts)
-            chosen = (rank < n_first) & (keys >= np.uint64(2 << (BITS - 8)))  # what is counted once nobody shares
-            place = np.repeat(part.places, part.counts)[chosen]
-            parts.append((keys[chosen], place.astype(np.int32), rank[chosen].astype(np.int32), (rank < n_head)[chosen]))
-        del cells
-        return _shared(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+            frequencies.add(part.hashes)
+        return frequencies
 
-    def _parts(self, counts: Integers, place_of: Integers) -> "Iterator[_Part]":
+    def _parts(self, counts: Integers, place_of: Integers) -> Iterator[Part]:
+        """The texts that have a place (the others are exact duplicates)."""
         with open(self._file, "rb") as file:
             for start, stop in runs(counts):
                 hashes = np.fromfile(file, np.uint64, int(counts[start:stop].sum()))
                 chosen = place_of[start:stop] >= 0
                 here = counts[start:stop]
-                yield _Part(hashes[np.repeat(chosen, here)], here[chosen], place_of[start:stop][chosen])
+                yield Part(hashes[np.repeat(chosen, here)], here[chosen], place_of[start:stop][chosen])
 
 
-class _Part(NamedTuple):
-    hashes: NDArray[np.uint64]
-    counts: Integers  # of each text
-    places: Integers
+class _Kept:
+    """Of each shingle the kept texts that have it: those where it is at the head, and apart from them the rest.
 
+    An entry is one shingle of one text: a place in the columns of Prefixes.
+    """
 
-class _Prefixes(NamedTuple):
-    """Shingles at the beginning of their texts that two texts at least have there, by place and rank."""
+    def __init__(self, rarest: Prefixes, size: Integers, near: float) -> None:
+        is_rest = rarest.rank >= head(size, near)[rarest.place]
+        self.n_cut = 0  # texts that met more than MAX_MET
+        self._place = rarest.place
+        self._region = 2 * rarest.group + is_rest  # where entries of this shingle are kept
+        n = np.bincount(self._region, minlength=2 * rarest.n_groups)
+        self._starts = np.cumsum(n) - n
+        self._n = np.zeros_like(n)  # in each region so far
+        self._entries = np.empty(len(self._region), np.int32)
 
-    place: Narrow
-    group: Narrow  # equal: the same shingle
-    rank: Narrow  # from 0, in the text's own order
-    n_groups: int
+    def add(self, entries: Integers) -> None:
+        """Take in the entries of some texts, in ascending order."""
+        region = self._region[entries]
+        order = np.argsort(region, kind="stable")
+        region, first, n = np.unique(region[order], return_index=True, return_counts=True)
+        at = self._starts[region] + self._n[region] - first
+        self._entries[np.repeat(at, n) + np.arange(len(entries))] = entries[order]
+        self._n[region] += n
 
+    def take_back(self, entries: Integers) -> None:
+        """Undo the last `add`, which was of these."""
+        np.subtract.at(self._n, self._region[entries], 1)
 
-def _shared(keys: NDArray[np.uint64], place: Narrow, rank: Narrow, is_head: NDArray[np.bool_]) -> _Prefixes:
-    """What could make two texts meet: a shingle of two of them, in one at least among the first of the shorter text."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    group = np.empty(len(keys), np.int32)
-    group[order] = np.cumsum(np.concatenate([[False], ordered[1:] != ordered[:-1]])[: len(keys)])
-    del order, ordered
-    n_groups = int(group.max()) + 1 if len(group) else 0
-    serves = (np.bincount(group, minlength=n_groups) > 1) & (np.bincount(group[is_head], minlength=n_groups) > 0)
-    chosen = np.flatnonzero(serves[group])
-    chosen = chosen[np.argsort(place[chosen], kind="stable")]
-    return _Prefixes(place[chosen], group[chosen], rank[chosen], n_groups)
+    def met(self, entries: Integers) -> Iterator[tuple[Integers, Narrow]]:
+        """(own entry, other's entry) of every shingle that these texts share with one in here, themselves included.
+
+        In order of own entries, some texts at a time.
+        """
+        firsts = np.flatnonzero(np.diff(self._place[entries], prepend=-1))
+        bounds = 2 * np.append(firsts, len(entries))
+        own = self._region[entries]
+        regions = np.stack([own & ~1, own | 1], axis=1)
+        n = self._n[regions]
+        n[:, 1] *= own & 1 == 0  # what is at the head of neither need not be looked at
+        n = n.ravel()
+        n_met = np.add.reduceat(n, bounds[:-1])
+        self.n_cut += int((n_met > MAX_MET).sum())
+        before = np.cumsum(n) - n
+        before -= np.repeat(before[bounds[:-1]], np.diff(bounds))
+        n = np.clip(n, 0, np.maximum(MAX_MET - before, 0))
+        starts = self._starts[regions].ravel()
+        own = np.repeat(entries, 2)
+        for first, stop in runs(np.minimum(n_met, MAX_MET)):
+            now = slice(bounds[first], bounds[stop])
+            at = np.repeat(starts[now] - (np.cumsum(n[now]) - n[now]), n[now])
+            yield np.repeat(own[now], n[now]), self._entries[at + np.arange(len(at))]
 
 
 def _compared(
-    prefixes: _Prefixes, size: Integers, offset: Integers, shingles: int, near: float, n_outside: int
+    rarest: Prefixes, size: Integers, offset: Integers, shingles: int, near: float, n_outside: int
 ) -> Iterator[tuple[int, int, float]]:
     """(place, place of the kept text, Jaccard) of every near-duplicate.
 
@@ -144,50 +157,62 @@ def _compared(
         return found
 
     sizes, offsets = size.data, offset.data
-    place, group, rank = prefixes.place.data, prefixes.group.data, prefixes.rank.data
-    n_head = _prefix(size, _of_the_shorter(near)).data
-    enough = near / (1 + near)
-    # Of each shingle the kept texts that have it, as chains of entries: those where it is at the head, and the rest.
-    heads, rest = array("q", [-1]) * prefixes.n_groups, array("q", [-1]) * prefixes.n_groups
-    before = array("q", [-1]) * len(place)
-    starts = np.flatnonzero(np.diff(prefixes.place, prepend=-1)).tolist()
-    for start, stop in zip(starts, [*starts, len(place)][1:], strict=True):
-        here = place[start]
-        n = sizes[here]
-        met: dict[int, int] = {}
-        left = MAX_MET if here >= n_outside else 0
-        for entry in range(start, stop):
-            chains = (heads, rest) if rank[entry] < n_head[here] else (heads,)
-            for chain in chains:
-                other = chain[group[entry]]
-                while other >= 0 and left:
-                    there = place[other]
-                    if there not in met:  # the first shingle that both have, so all further ones come after it
-                        most = min(n - rank[entry], sizes[there] - rank[other])
-                        met[there] = int(most >= enough * (n + sizes[there]) - _ROUNDING)
-                    elif met[there]:
-                        met[there] += 1
-                    other, left = before[other], left - 1
-        asked = [there for there, n_shared in met.items() if n_shared]
-        own = set(read(here)) if asked else set()
-        for there in sorted(sorted(asked, key=lambda there: (-met[there], there))[:MAX_ASKED]):
-            common = len(own.intersection(read(there)))
-            jaccard = common / (n + sizes[there] - common)
-            if jaccard >= near:
-                yield here, there, jaccard
-                break
-        else:
-            for entry in range(start, stop):
-                chain = heads if rank[entry] < n_head[here] else rest
-                before[entry], chain[group[entry]] = chain[group[entry]], entry
+    kept = _Kept(rarest, size, near)
+    n_cut = 0
+    for entries in _blocks(rarest.place):
+        kept.add(entries)
+        dropped: set[int] = set()
+        asking = entries[np.searchsorted(rarest.place[entries], n_outside) :]
+        for here, candidates in _candidates(kept, rarest, size, asking, near):
+            others = [there for there in candidates if there not in dropped]
+            n_cut += len(others) > MAX_ASKED
+            own = set(read(here))
+            for there in sorted(others[:MAX_ASKED]):
+                common = len(own.intersection(read(there)))
+                jaccard = common / (sizes[here] + sizes[there] - common)
+                if jaccard >= near:
+                    yield here, there, jaccard
+                    dropped.add(here)
+                    break
+        if dropped:
+            kept.take_back(entries)
+            kept.add(entries[~np.isin(rarest.place[entries], list(dropped))])
+    if kept.n_cut or n_cut:
+        _log.info("near-duplicates: texts that met too many others: n=%d; were like too many: n=%d", kept.n_cut, n_cut)
 
 
-def _prefix(counts: Integers, share: float) -> Integers:
-    """How many shingles of texts one must look at, if a share of them lies in the other text."""
-    found: Integers = counts - np.ceil(share * counts - _ROUNDING).astype(np.int64) + 1
-    return found
+def _blocks(place: Narrow) -> Iterator[Integers]:
+    """The entries of BLOCK texts at a time."""
+    bounds = np.append(np.flatnonzero(np.diff(place, prepend=-1))[::BLOCK], len(place))
+    for start, stop in pairwise(bounds.tolist()):
+        yield np.arange(start, stop)
 
 
-def _of_the_shorter(near: float) -> float:
-    """The share of its shingles that the shorter of two texts has in common with the other, at least."""
-    return 2 * near / (1 + near)
+def _candidates(
+    kept: _Kept, rarest: Prefixes, size: Integers, entries: Integers, near: float
+) -> Iterator[tuple[int, list[int]]]:
+    """Of texts with these entries, in order: which texts before it can reach `near`, those that share most first."""
+    place, rank = rarest.place, rarest.rank
+    for own, other in kept.met(entries):
+        is_before = other < own
+        own, other = own[is_before], other[is_before]
+        here, there = place[own], place[other]
+        needed = near / (1 + near) * (size[here] + size[there]) - _ROUNDING
+        to_come = np.minimum(size[here] - rank[own], size[there] - rank[other])  # this shingle and those after it
+        pair = here.astype(np.int64) << 32 | there
+        possible = np.unique(
+            pair[to_come >= needed]
+        )  # the first that a pair shares decides; at further ones less is left
+        if not len(possible):
+            continue
+        which = np.searchsorted(possible[:-1], pair)
+        chosen = np.flatnonzero(possible[which] == pair)
+        chosen = chosen[np.argsort(which[chosen], kind="stable")]
+        last = np.flatnonzero(np.diff(which[chosen], append=-1))
+        n_shared = np.diff(last, prepend=-1)
+        last = chosen[last]
+        reaches = n_shared - 1 + to_come[last] >= needed[last]
+        here, there, n_shared = here[last][reaches], there[last][reaches], n_shared[reaches]
+        order = np.lexsort((there, -n_shared, here))
+        for text, found in groupby(zip(here[order].tolist(), there[order].tolist(), strict=True), itemgetter(0)):
+            yield text, [candidate for _, candidate in found]
