@@ -39,7 +39,7 @@ class Record(NamedTuple):
     spans: tuple[str, ...]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)  # more rows than are in flight at once
 def record(
     instruction: str,
     input: str,
