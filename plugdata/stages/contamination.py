@@ -21,14 +21,19 @@ def settings(recipe: Recipe) -> dict[str, list[object]]:
     return {"decontaminate": [decontaminate.VERSION, *map(evaluation.digest, sets)]} if sets else {}
 
 
+def questions(recipe: Recipe) -> pl.DataFrame | None:
+    """Every question of the evaluation sets (evaluation.QUESTIONS); None where the recipe names no set."""
+    sets = recipe.screen.decontaminate
+    return evaluation.questions(sets, [recipe.read_lang, *recipe.languages]) if sets else None
+
+
 def cleaner(
-    recipe: Recipe, lang: str, stage: str, batches: Iterable[pl.DataFrame]
+    asked: pl.DataFrame | None, lang: str, stage: str, batches: Iterable[pl.DataFrame]
 ) -> Callable[[pl.DataFrame], pl.DataFrame]:
     """What drops from a frame the rows that hold a question in `lang`. `batches`: all rows, looked through once."""
-    if not recipe.screen.decontaminate:
+    if asked is None:
         return lambda batch: batch
-    questions = evaluation.questions(recipe.screen.decontaminate, [recipe.read_lang, *recipe.languages])
     mine = languages.get(lang).base or lang
-    index = decontaminate.index(questions.filter(pl.col("lang").is_null() | (pl.col("lang") == mine)))
+    index = decontaminate.index(asked.filter(pl.col("lang").is_null() | (pl.col("lang") == mine)))
     found = decontaminate.contaminated(batches, index)
     return lambda batch: decontaminate.drop(batch, found, stage)

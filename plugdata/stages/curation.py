@@ -98,9 +98,11 @@ def deduplicated(corpus: Corpus, recipe: Recipe) -> list[Step]:
     """Duplicates decided once, over all languages, and taken out of each alike; before that, in each language, its
     questions of evaluation sets."""
 
+    questions = cache(partial(contamination.questions, recipe))
+
     @cache
     def clean(lang: str) -> Apply:
-        return contamination.cleaner(recipe, lang, "dedup", corpus.batches("filter", lang))
+        return contamination.cleaner(questions(), lang, "dedup", corpus.batches("filter", lang))
 
     def read(lang: str, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         return map(clean(lang), corpus.batches("filter", lang, columns and sorted({*columns, *rows.VERDICT})))

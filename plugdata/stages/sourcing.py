@@ -68,7 +68,8 @@ def screen(corpus: Corpus, recipe: Recipe, map: Map = map) -> list[Step]:
     def screened() -> Iterator[pl.DataFrame]:
         judge = partial(_judged, responses=responses, policies=policies, lang=recipe.read_lang)
         with aside(map(judge, corpus.batches("source", columns=_JUDGED_BY)), corpus.spill) as judged:
-            clean = contamination.cleaner(recipe, recipe.read_lang, "screen", corpus.batches("source"))
+            questions = contamination.questions(recipe)
+            clean = contamination.cleaner(questions, recipe.read_lang, "screen", corpus.batches("source"))
 
             def alive() -> Iterator[pl.DataFrame]:
                 for batch, verdicts in zip(corpus.batches("source"), judged(), strict=True):
