@@ -65,7 +65,6 @@ class Conductor:
         self.watch = watch
         self.manifest = corpus.manifest() or Manifest(pivot=recipe.pivot, sources=())
         self.recipe = _pinned(recipe, self.manifest.sources)
-        self._progress_at = 0.0
         if self.manifest.pivot != recipe.pivot:
             raise InputError(
                 f"{corpus.path} is bound to the pivot {self.manifest.pivot!r}, the recipe says {recipe.pivot!r}",
@@ -202,32 +201,13 @@ class Conductor:
         self, stage: str, jobs: Callable[[], Iterable[Job]], pool: Sequence[Member], ledger: Ledger, total: int
     ) -> None:
         """Have all answers to some jobs in the ledger."""
-        started_at = time.time()
         budget = None if self.recipe.budget is None else round(self.recipe.budget * 1e9)
-        before = ledger.money().spent
 
-        def tell(tally: Tally) -> None:
-            now = time.time()
-            if tally.done and now - self._progress_at < PROGRESS_EVERY_S and tally.done < total:
-                return
-            self._progress_at = now
-            money = ledger.money()
-            progress = Progress(
-                stage=stage,
-                total=total,
-                started_at=started_at,
-                updated_at=now,
-                done=tally.done,
-                calls=tally.calls,
-                in_flight=tally.in_flight,
-                faults=dict(tally.faults),
-                run_nano_usd=money.spent - before,
-                nano_usd=money.spent,
-                budget_nano_usd=budget,
-            )
+        def show(progress: Progress) -> None:
             self.watch.show(progress)
             self.corpus.write_progress(progress)
 
+        tell = telling(stage, total, ledger, budget, show)
         tell(Tally())
         retries, say = self.recipe.translate.retries, self.watch.say
         with stages.serving(pool, say) as members:
@@ -286,6 +266,38 @@ class Conductor:
         self.corpus.write_manifest(self.manifest)
         counts = record.counts
         self.watch.say(f"{step.key}: {counts.rows} rows, {counts.kept} kept, {counts.taken()} taken out")
+
+
+def telling(
+    stage: str, total: int, ledger: Ledger, budget: int | None, show: Callable[[Progress], None]
+) -> Callable[[Tally], None]:
+    """What hands on how far the calls of a stage are, every PROGRESS_EVERY_S at most. `budget`: 10⁻⁹ USD."""
+    started_at, before, told_at = time.time(), ledger.money().spent, 0.0
+
+    def tell(tally: Tally) -> None:
+        nonlocal told_at
+        now = time.time()
+        if tally.done and now - told_at < PROGRESS_EVERY_S and tally.done < total:
+            return
+        told_at = now
+        money = ledger.money()
+        show(
+            Progress(
+                stage=stage,
+                total=total,
+                started_at=started_at,
+                updated_at=now,
+                done=tally.done,
+                calls=tally.calls,
+                in_flight=tally.in_flight,
+                faults=dict(tally.faults),
+                run_nano_usd=money.spent - before,
+                nano_usd=money.spent,
+                budget_nano_usd=budget,
+            )
+        )
+
+    return tell
 
 
 def _pinned(recipe: Recipe, records: Sequence[SourceRecord]) -> Recipe:

@@ -8,7 +8,6 @@ verdicts never take the place of these. Knows no mode: what is asked, and what i
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +17,11 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from plugdata.calls import client
-from plugdata.calls.caller import Tally
 from plugdata.calls.dispatch import dispatch
 from plugdata.calls.ledger import archive
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Member, Missing, replays
-from plugdata.corpus import Corpus, Progress, replacing
+from plugdata.corpus import Corpus, replacing
 from plugdata.corpus.files import writing
 from plugdata.errors import InputError, PartialError
 from plugdata.evaluate import asking
@@ -31,14 +29,11 @@ from plugdata.evaluate.asking import Ask, Cost, Said
 from plugdata.evaluate.pairs import Compared
 from plugdata.evaluate.replies import Joined
 from plugdata.evaluate.single import Measured
-from plugdata.pipeline.conductor import Watch, noted
+from plugdata.pipeline.conductor import Watch, noted, telling
 from plugdata.recipe import Model, Translate
 from plugdata.stages.models import pool_of, serving
 
 Mode = Literal["pairs", "score", "truthful", "math"]
-
-TELL_EVERY_S = 0.5
-"""As pipeline/conductor.py tells of a corpus."""
 
 
 @dataclass(frozen=True)
@@ -193,8 +188,8 @@ def _said(asks: Sequence[Ask], by: Asking, pool: Sequence[Member], path: Path, w
         if missing:
             client.key(by.model)
             members = opened.enter_context(serving(pool, watch.say))
-            tell = _telling(len(missing), ledger, by.budget, watch)
             budget = None if by.budget is None else round(by.budget * 1e9)
+            tell = telling(asking.STAGE, len(missing), ledger, budget, watch.show)
             jobs = ((row, tasks) for row in missing)
             tally = dispatch(jobs, members, ledger, Translate().retries, budget, tell, watch.say)
             watch.say(f"judge: {tally.done} verdicts, {tally.calls} calls, {tally.retries} retries")
@@ -203,36 +198,6 @@ def _said(asks: Sequence[Ask], by: Asking, pool: Sequence[Member], path: Path, w
             ask.key: None if isinstance(came, Missing) else came.value
             for ask, (came, _) in zip(asks, came_to, strict=True)
         }
-
-
-def _telling(total: int, ledger: Ledger, budget: float | None, watch: Watch) -> Callable[[Tally], None]:
-    """What shows how far the calls are."""
-    started_at, before, told_at = time.time(), ledger.money().spent, 0.0
-
-    def tell(tally: Tally) -> None:
-        nonlocal told_at
-        now = time.time()
-        if now - told_at < TELL_EVERY_S and tally.done < total:
-            return
-        told_at = now
-        spent = ledger.money().spent
-        watch.show(
-            Progress(
-                stage="judge",
-                total=total,
-                started_at=started_at,
-                updated_at=now,
-                done=tally.done,
-                calls=tally.calls,
-                in_flight=tally.in_flight,
-                faults=dict(tally.faults),
-                run_nano_usd=spent - before,
-                nano_usd=spent,
-                budget_nano_usd=None if budget is None else round(budget * 1e9),
-            )
-        )
-
-    return tell
 
 
 def _cost(ledger: Path, served_as: str, prompts: Iterable[str]) -> Cost:
