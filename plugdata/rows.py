@@ -32,26 +32,36 @@ class Reason(StrEnum):
     NO_RESPONSE = "no-response"  # [source] a conversation without a first user-assistant exchange
     MULTI_TURN = "multi-turn"  # [source] `turns: quarantine`
     SYSTEM_PROMPT = "system-prompt"  # [source] carries its own system prompt and the recipe does not say what to do
-    DUPLICATE_ID = "duplicate-id"  # [source] the same texts as an earlier row
+    DUPLICATE_ID = "duplicate-id"  # [source, passages] the same texts as an earlier row
     EMPTY_INSTRUCTION = "empty-instruction"  # [screen]
     EMPTY_RESPONSE = "empty-response"  # [screen]
     PLACEHOLDER = "placeholder"  # [screen] "N/A", "none", "<noinput>" as a response, a template left unfilled
     NEEDS_MEDIA = "needs-media"  # [screen] asks about an image, a recording, a link that is not there
-    DUPLICATE_EXACT = "duplicate-exact"  # [screen, dedup] equal after normalisation
-    DUPLICATE_NEAR = "duplicate-near"  # [screen, dedup] Jaccard to the kept row at or above the threshold
+    DUPLICATE_EXACT = "duplicate-exact"  # [screen, passages, dedup] equal after normalisation
+    DUPLICATE_NEAR = "duplicate-near"  # [screen, passages, dedup] Jaccard to the kept row at or above the threshold
     CONTAMINATED = "contaminated"  # [screen, dedup] holds a question of an evaluation set
-    OTHER_SHARD = "other-shard"  # [screen] another machine's part of the rows
+    OTHER_SHARD = "other-shard"  # [screen, passages] another machine's part of the rows
     UNTRANSLATABLE = "untranslatable"  # [screen, translate] a task that loses its sense in translation
+    NOT_TEXT = "not-text"  # [passages] a document that is empty, binary, or of no encoding that can be told
+    NO_PASSAGE = "no-passage"  # [passages] a document of which cleaning and dividing leave nothing
+    DOMAIN_CAP = "domain-cap"  # [passages] more of its domain than the recipe takes
+    ASKS_TRANSLATION = "asks-translation"  # [generate] "translate …" for a text whose source nobody gives
+    QUOTES_PASSAGE = "quotes-passage"  # [generate] the instruction gives the passage away
+    NEEDS_PASSAGE = "needs-passage"  # [generate] it speaks of a text that its reader does not have
+    RATING = "rating"  # [rate] the best of its marks is too low
+    UNRATED = "unrated"  # [rate] none of its marks could be read
+    QUOTA = "quota"  # [diversify] more of its cluster than the recipe takes
+    NEWS = "news"  # [diversify] more about news than the recipe takes
     NO_TRANSLATION = "no-translation"  # [translate] the file of existing translations lacks it
-    CALL_FAILED = "call-failed"  # [translate] transient errors outlasted the retries
-    CONTENT_FILTER = "content-filter"  # [translate] the provider refused the text
-    CONTEXT_LENGTH = "context-length"  # [translate] longer than the model's context
-    REFUSAL = "refusal"  # [translate, filter] the model declined, or speaks of itself where the source does not
-    TRUNCATED = "truncated"  # [translate] cut short, or nothing says that the answer is whole
+    CALL_FAILED = "call-failed"  # [translate, generate, rate] transient errors outlasted the retries
+    CONTENT_FILTER = "content-filter"  # [translate, generate, rate] the provider refused the text
+    CONTEXT_LENGTH = "context-length"  # [translate, generate, rate] longer than the model's context
+    REFUSAL = "refusal"  # [translate, generate, filter] it declined, or speaks of itself where the source does not
+    TRUNCATED = "truncated"  # [translate, generate] cut short, or nothing says that the answer is whole
     LOOP = "loop"  # [translate] one thing said again and again
-    BAD_TAGS = "bad-tags"  # [translate] a segment missing, doubled or out of order
-    EMPTY_ANSWER = "empty-answer"  # [translate] a segment without text, or a tool call
-    ECHO = "echo"  # [translate] the source came back
+    BAD_TAGS = "bad-tags"  # [translate, generate] a segment missing, doubled or out of order
+    EMPTY_ANSWER = "empty-answer"  # [translate, generate] a segment without text, or a tool call
+    ECHO = "echo"  # [translate] the source came back; [generate] the prompt, or an earlier candidate
     MARKS = "marks"  # [translate] a protected span lost, doubled or made up
     ANSWERED = "answered"  # [translate] the instruction was followed, not translated
     COPIED = "copied-example"  # [translate] a worked example of the prompt came back
@@ -60,9 +70,9 @@ class Reason(StrEnum):
     TOO_LONG = "too-long"  # [translate] longer than a call takes, and without a place to split it
     PIVOT = "pivot"  # [pair] its translation into the pivot is not kept
     LABEL_COLLISION = "label-collision"  # [pair] a text holds a line that starts with one of the layout's labels
-    LID = "lid"  # [translate, filter] language ID of a field
+    LID = "lid"  # [passages, translate, generate, filter] language ID of a field
     SCRIPT = "script"  # [filter] letters of another script
-    LENGTH = "length"  # [filter] too short or too long
+    LENGTH = "length"  # [generate, filter] too short or too long
     RATIO = "ratio"  # [filter] target / pivot length out of band
     NUMBERS = "numbers"  # [filter] numbers lost or invented
     LISTS = "lists"  # [filter] list items lost or invented
@@ -74,14 +84,15 @@ class Reason(StrEnum):
     QUOTES = "quotes"  # [filter] brackets or quotation marks not closed
     ENDS = "ends"  # [filter] breaks off in a sentence
     LEFTOVER = "leftover"  # [filter] parts left in the pivot's language
+    UNTRANSLATED = "untranslated"  # [translate, filter] single words of the pivot in a text of another script
     CORRUPTION = "corruption"  # [filter] characters of a wrong encoding, words of two scripts
     OPTIONS = "options"  # [filter] the response is none of the choices that the instruction offers
-    REPETITION = "repetition"  # [filter] says again what the pivot says once
+    REPETITION = "repetition"  # [passages, filter] says again what it has said, or the pivot says once
     COPYING = "copying"  # [filter] words left as the pivot has them
     SYMBOLS = "symbols"  # [filter] symbols or digits that the pivot lacks
     TEMPLATE = "template"  # [filter] something of a prompt or a trainer's template that the pivot lacks
     EQUAL = "equal"  # [filter] the response only gives its instruction back
-    PII = "pii"  # [filter] personal data, where the recipe drops it
+    PII = "pii"  # [passages, filter] personal data, where the recipe drops it
     USER_FILTER = "user-filter"  # [filter] a filter of the recipe's own
     BACK_TRANSLATION = "back-translation"  # [quality] translated back, it is too unlike the pivot
     JUDGE = "judge"  # [quality] a mark of the judge's is too low
@@ -118,6 +129,45 @@ SCREEN: dict[str, pl.DataType] = {
     "kept_id": pl.String(),  # of a duplicate: the id of the row kept in its place
     "task_class": pl.String(),  # a task that may lose its sense in translation, see translate/route.py; null = another
     "policy": pl.String(),  # what the recipe says of its class
+}
+
+PASSAGES: dict[str, pl.DataType] = {
+    **{name: SOURCE[name] for name in ("id", "ordinal", "source", "source_id", "license", "provenance", "place")},
+    "lang": pl.String(),
+    "url": pl.String(),  # of the document
+    "date": pl.String(),  # as the source has it
+    "passage": pl.String(),  # what is left of the document, or a part of it; null for one that holds no text
+    "n_removed": pl.Int64(),  # characters that cleaning took out of the document, told with its first passage
+    "lid": pl.Float64(),  # p(lang) of its prose; null = abstained
+    "lid_top": pl.String(),
+    "kept_id": pl.String(),
+    **VERDICT,
+}
+"""Of kind x-instruction: a row for each passage, and one for each document that has none."""
+
+CANDIDATE = pl.Struct({"text": pl.String(), "model": pl.String(), "reason": pl.String(), "detail": pl.String()})
+
+GENERATE: dict[str, pl.DataType] = {
+    **PASSAGES,
+    "candidates": pl.List(CANDIDATE),  # instructions that were made, in order; `reason` null = of use
+    "n_generate": pl.Int32(),  # answers used
+}
+
+RATE: dict[str, pl.DataType] = {
+    **GENERATE,
+    "ratings": pl.List(pl.Int32()),  # of each candidate; null = of no use, or the mark could not be read
+    "rating": pl.Int32(),  # the best of them
+    "instruction": pl.String(),  # the first candidate that has it; without any, the first of use
+    "generator": pl.String(),  # what made it (`served_as`)
+    "rater": pl.String(),
+    "edited": pl.String(),  # the passage as an answer; null = not asked for, or not taken
+    "changed": pl.Float64(),  # share of the passage that the edit changes; told of one that was not taken too
+}
+
+DIVERSIFY: dict[str, pl.DataType] = {
+    **RATE,
+    "topic": pl.Int32(),  # cluster of its instruction, from 0; null = not kept before
+    "is_news": pl.Boolean(),
 }
 
 TRANSLATE: dict[str, pl.DataType] = {
@@ -168,6 +218,7 @@ AGREEMENTS = (
     "quotes",
     "ends",
     "leftover",
+    "untranslated",
     "corruption",
 )
 """The soft checks of a field against the pivot's, a column each: 0 to 1, 1 = agrees, null = nothing to judge. What each
@@ -233,6 +284,10 @@ QUALITY: dict[str, pl.DataType] = {
 CONTRACTS: dict[str, dict[str, pl.DataType]] = {
     "source": SOURCE,
     "screen": SCREEN,
+    "passages": PASSAGES,
+    "generate": GENERATE,
+    "rate": RATE,
+    "diversify": DIVERSIFY,
     "translate": TRANSLATE,
     "pair": PAIR,
     "measure": MEASURE,
@@ -241,6 +296,13 @@ CONTRACTS: dict[str, dict[str, pl.DataType]] = {
     "quality": QUALITY,  # only where the recipe asks for estimates
 }
 """The columns of each stage's rows, in the order of the stages."""
+
+_AFTER = ("translate", "pair", "measure", "filter", "dedup", "quality")
+STAGES = {
+    "plug": ("source", "screen", *_AFTER),
+    "x-instruction": ("passages", "generate", "rate", "diversify", *_AFTER),
+}
+"""The stages of each kind of corpus, in order."""
 
 SHARED = ("source", "screen")
 """The stages whose rows are the same for every language."""
@@ -257,6 +319,8 @@ def row_id(instruction: str, input: str, response: str, system: str | None = Non
 
 def conform(frame: pl.DataFrame, contract: dict[str, pl.DataType]) -> pl.DataFrame:
     """The frame with exactly the contract's columns, in its order and types. Raises ContractError if one lacks."""
+    if frame.schema == contract and frame.columns == [*contract]:
+        return frame
     lacking = [name for name in contract if name not in frame.columns]
     if lacking:
         raise ContractError(f"rows lack the column {lacking[0]!r}", "was the corpus made by another release?")
@@ -283,8 +347,11 @@ def take_out(
     asked = rows.with_row_index("_row").with_columns(
         (kept() & condition.fill_null(False)).alias(name) for name, (_, condition, _) in zip(names, checks, strict=True)
     )
-    reasons = pl.concat_list(pl.when(name).then(pl.lit(name[1:])) for name in names).list.drop_nulls()
-    details = [pl.when(name).then(text.cast(pl.String)) for name, (_, _, text) in zip(names, checks, strict=True)]
+    held = [(name, text) for name, (_, _, text) in zip(names, checks, strict=True) if asked[name].any()]
+    if not held:
+        return rows
+    reasons = pl.concat_list(pl.when(name).then(pl.lit(name[1:])) for name, _ in held).list.drop_nulls()
+    details = [pl.when(name).then(text.cast(pl.String)) for name, text in held]
     verdict = {
         "status": pl.lit(str(status)),
         "stage": pl.lit(stage),
@@ -293,7 +360,7 @@ def take_out(
         "detail": pl.coalesce(details),
     }
     told = {f"_{column}": new for column, new in verdict.items()}
-    out = asked.filter(pl.any_horizontal(names)).select("_row", _out=pl.lit(True), **told)
+    out = asked.filter(pl.any_horizontal(name for name, _ in held)).select("_row", _out=pl.lit(True), **told)
     joined = rows.with_row_index("_row").join(out, on="_row", how="left", maintain_order="left")
     judged = {column: pl.when("_out").then(f"_{column}").otherwise(column) for column in verdict}
     return joined.select(judged.get(column, pl.col(column)).alias(column) for column in rows.columns)

@@ -234,8 +234,8 @@ def test_help_lists_the_commands_in_the_order_of_the_work_and_loads_nothing_heav
     commands, _, loaded = shown.partition("Commands:")[2].rstrip().rpartition("\n")
     assert loaded == "[]"
     assert [line.split()[0] for line in commands.splitlines() if line.startswith("  ") and line[2] != " "] == [
-        *("demo", "plan", "run", "translate", "pair", "filter", "dedup", "retry", "merge", "push", "pull", "export"),
-        "judge",
+        *("demo", "plan", "run", "translate", "generate", "rate", "diversify", "pair", "filter", "dedup"),
+        *("retry", "merge", "push", "pull", "export", "judge"),
         *("status", "stats", "sample", "report", "ledger", "languages", "schema"),
     ]
 

@@ -1,19 +1,23 @@
 """What Polars tells of whole columns is what the checks say of each text: on hostile texts, and on null."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugdata.checks import corruption, leftover, numbers, punctuation, structure
+from plugdata import languages
+from plugdata.checks import corruption, leftover, numbers, punctuation, structure, untranslated
 from plugdata.checks.options import options
 from plugdata.checks.prose import prose, prose_of
 from plugdata.curate.filters.agreement import OF_BOTH, OF_TEXT, agreements, measured
 from plugdata.rows import AGREEMENTS
 
-ASKED = {
+KOREAN = untranslated.between(languages.get("en"), languages.get("ko"))
+
+ASKED: Mapping[str, Callable[[str, str], float | None]] = {
     "numbers": numbers.numbers,
     "leftover": leftover.leftover,
     "tables": structure.tables,
@@ -22,6 +26,7 @@ ASKED = {
     "verse": structure.verse,
     "quotes": punctuation.quotes,
     "corruption": corruption.corruption,
+    "untranslated": partial(untranslated.untranslated, KOREAN),
 }
 """What each check says of two texts, where it is asked of texts."""
 TEXTS = [f"{'pivot_' * pivot}{half}" for pivot in (True, False) for half in ("instruction", "response")]
@@ -70,6 +75,25 @@ PIECES = {
         "\n",
         "\x1c",
         "\u3000",
+    ],
+    "untranslated": [
+        "the",
+        "The",
+        "old",
+        "a",
+        "puente",
+        "다리",
+        "桥",
+        "x9",
+        "(",
+        ")",
+        "“",
+        "”",
+        "-",
+        ".",
+        ",",
+        " ",
+        "\n",
     ],
     "tables": ["|", "a", " ", "\n", "\t"],
     "headings": ["#", "a", " ", "\n", "\t"],
@@ -120,7 +144,7 @@ def column(check: str, pairs: Sequence[tuple[str | None, str | None]]) -> pl.Ser
     """What a check's column says of each pair."""
     texts = pl.DataFrame(pairs, {"source": pl.String, "target": pl.String}, orient="row")
     foreign = numbers.foreign_digits(texts["source"]) | numbers.foreign_digits(texts["target"])
-    return next(found for found in measured(texts, texts, foreign) if found.name == check)
+    return next(found for found in measured(texts, texts, foreign, KOREAN) if found.name == check)
 
 
 def of(pieces: list[str]) -> st.SearchStrategy[str]:
@@ -138,7 +162,7 @@ def test_a_column_says_what_the_check_says_of_each_pair(check: str, data: st.Dat
 
 def test_every_check_that_is_asked_of_texts_is_compared_with_its_column() -> None:
     of_text = {name for name, check in OF_TEXT.items() if check.asked}
-    assert set(PIECES) == set(ASKED) == {"numbers", "leftover", *of_text}
+    assert set(PIECES) == set(ASKED) == {"numbers", "leftover", "untranslated", *of_text}
 
 
 @given(st.lists(st.tuples(*[of(OPTION_PIECES)] * 4), min_size=1, max_size=4))

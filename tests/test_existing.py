@@ -44,7 +44,7 @@ def pair(folder: Path, pivot: list[Any], target: list[Any], by: By = "auto", **m
     save(folder / "ko.jsonl", target)
     source = Source(path="en.jsonl", limit=more.pop("source_limit", None))
     held = pl.concat(sources.read(source, folder, limit=more.get("limit"))).sort("id", "ordinal")
-    held = sources.merge_twins(held, stricter)
+    held = sources.merge_twins(held, "source", stricter)
 
     def batches() -> Iterator[pl.DataFrame]:
         return held.iter_slices(3)

@@ -286,7 +286,8 @@ def test_a_soft_check_without_a_threshold_drops_nothing(check: str) -> None:
     assert decide(row, Filter.model_validate({check: {"min": 0.1}}))["reason"] == check
 
 
-def test_a_kept_span_is_no_leftover() -> None:
-    row = measured(leftover_instruction=0.1)
-    assert decide(row)["reason"] == "leftover"
+@pytest.mark.parametrize("check", ["leftover", "untranslated"])
+def test_a_kept_span_is_not_left_over(check: str) -> None:
+    row = measured(**{f"{check}_instruction": 0.1})
+    assert decide(row)["reason"] == check
     assert decide(row | {"policy": "keep-span"})["status"] == "kept"

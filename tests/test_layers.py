@@ -11,9 +11,9 @@ ROOT = Path(plugdata.__file__).parent
 RANKS = {
     0: {"errors", "hashing"},
     1: {"languages", "licenses", "rows", "prompts"},
-    2: {"pair"},
-    3: {"assets", "checks", "corpus", "recipe", "wire"},
-    4: {"calls", "curate", "evaluate", "sources", "translate"},
+    2: {"pair", "wire"},
+    3: {"asking", "assets", "checks", "corpus", "recipe"},
+    4: {"calls", "curate", "evaluate", "sources", "translate", "xinstruct"},
     5: {"publish", "review"},
     6: {"stages", "schema"},
     7: {"planning"},

@@ -486,7 +486,8 @@ def test_kept_rows_survive_every_layout_and_quarantined_ones_hold_a_label(
     assert out["instruction"] == pair.fold(to_instruction, to_input)
     fields = ("pivot_instruction", "pivot_response", "response")
     assert out["pivot_response"] == (response.strip(SPACE) or None)
-    assert out["response"] == (to_response.strip(SPACE) if out["pivot_response"] else None)
+    stripped = to_response.strip(SPACE)
+    assert out["response"] == (stripped if out["pivot_response"] else stripped or None)
     collides = any(opens_a_line(out[f] or "", pair.labels("plug", pivot, target)) for f in (*fields, "instruction"))
     assert out["status"] == ("quarantined" if collides else "kept")
     if not collides:

@@ -246,6 +246,8 @@ def test_every_recipe_of_the_project_is_valid() -> None:
     assert [path.name for path in found] == [
         *("plug-ca-gl-eu-through-es.yaml", "plug-es-MX-zh-Hant.yaml", "plug-zh-ko-it-es.yaml"),
         "quickstart.yaml",
+        "x-instruction-sw.yaml",
+        "x-instruction-ten.yaml",
     ]
     for path in found:
         recipes.load(path)

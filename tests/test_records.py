@@ -219,7 +219,7 @@ def test_merged_twins_leave_one_kept_row_that_knows_them_all(tmp_path: Path) -> 
     first = next(sources.read(Source(path="a.jsonl", license="mit"), tmp_path))
     second = next(sources.read(Source(path="b.jsonl", license="cc-by-sa-4.0"), tmp_path, ordinal=3))
     given_rows = pl.concat([second, first])
-    merged = sources.merge_twins(given_rows, stricter)
+    merged = sources.merge_twins(given_rows, "source", stricter)
     assert merged["ordinal"].to_list() == given_rows["ordinal"].to_list()
     assert merged.schema == given_rows.schema
     kept = merged.filter(rows.kept()).sort("ordinal")
@@ -230,4 +230,4 @@ def test_merged_twins_leave_one_kept_row_that_knows_them_all(tmp_path: Path) -> 
         ("dropped", "source", "the same texts as a.jsonl:1")
     ]
     assert merged.filter(pl.col("reason") == "bad-record").equals(given_rows.filter(~rows.kept()))
-    assert sources.merge_twins(merged, stricter).equals(merged)
+    assert sources.merge_twins(merged, "source", stricter).equals(merged)

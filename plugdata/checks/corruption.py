@@ -23,7 +23,9 @@ _INDIC = "".join(chr(c) for c in range(0x900, 0xE00) if unicodedata.category(chr
 _COMBINING = "".join(chr(c) for c in range(0x300, 0x1D00) if unicodedata.category(chr(c)) in ("Mn", "Mc"))
 
 _HIGH = "‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ\x80-\xa0¢-ª¬-¶¸-º¼-¾"
-"""What cp1252 reads in the bytes behind a first one, less what may stand behind a letter: “ ” ‘ ’ … – — € « » · ¡ ¿."""
+"""What cp1252 reads in the bytes behind a first one, less what may stand behind a letter …"""
+_BEHIND = "“”‘’…–—€«»·¡¿"
+"""… as these may: they count only where a second letter of the kind follows."""
 
 _SPACED = _CYRILLIC + _INDIC + _ARABIC
 _HANGUL, _HAN = "\uac00-\ud7a3", "\u3400-\u4dbf\u4e00-\u9fff"
@@ -34,7 +36,7 @@ PATTERN = "|".join(
     (
         "[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]",
         "[ÂÃÐÑØÙ][\x80-\x9f\xa1-\xaa\xac-\xba\xbc-\xbf]|Â[\xa0«»]|â€|ã€|à[¤¥¦¸¹]",  # UTF-8 read as cp1252
-        f"[ã-í][{_HIGH}]{{2}}",  # the same, of three bytes: Chinese, Japanese, Korean
+        f"[ã-í][{_HIGH}]{{2}}|[ã-í][{_HIGH}{_BEHIND}]{{2}}[ã-í][{_HIGH}{_BEHIND}]{{2}}",  # of three bytes: East Asian
         f"(?:^|[\\s!-/:-@])[{_COMBINING}]",
         f"[{_CYRILLIC}][{_LATIN}{_GREEK}]|[{_LATIN}{_GREEK}][{_CYRILLIC}]",
         f"[{_GREEK}]{{2}}[{_LATIN}]|[{_LATIN}][{_GREEK}]{{2}}",

@@ -217,23 +217,24 @@ def _weighed(
             whole[code] += weight
             n += weight
             continue
-        said = [(of[label], p) for label, p in zip(names, ps.tolist(), strict=True)]
-        own, rest, rival, is_near = BENEFIT, 0.0, 0.0, False
-        for (name, counts), p in said:
-            if name == code:
-                own += p
-            else:
-                rest += p * counts
-                if counts > UNLIKELY and p > rival:
-                    rival, is_near = p, counts == NEIGHBOUR
-        doubted = rival >= SURE and own < OTHER * (own + rest)
-        if doubted and sum(map(str.isalpha, text)) >= MIN_LETTERS:
-            weight = len(text)
-            n_near += weight * is_near
-            n_other += weight * (not is_near)
+        said = [(*of[label], p) for label, p in zip(names, ps.tolist(), strict=True)]
+        if said and said[0][0] != code:  # else no other label has SURE and more than its own
+            own, rest, rival, is_near = BENEFIT, 0.0, 0.0, False
+            for name, counts, p in said:
+                if name == code:
+                    own += p
+                else:
+                    rest += p * counts
+                    if counts > UNLIKELY and p > rival:
+                        rival, is_near = p, counts == NEIGHBOUR
+            doubted = rival >= SURE and own < OTHER * (own + rest)
+            if doubted and sum(map(str.isalpha, text)) >= MIN_LETTERS:
+                weight = len(text)
+                n_near += weight * is_near
+                n_other += weight * (not is_near)
         n += weight
         whole[code] += BENEFIT * weight
-        for (name, counts), p in said:
+        for name, counts, p in said:
             whole[name] = whole.get(name, 0.0) + p * counts * weight
     if n_near * heavy >= near:
         n_other += n_near

@@ -4,8 +4,8 @@ stdout is the answer, stderr the progress and the errors. A known error is one o
 what next) and its class's exit code; a traceback only with PLUGDATA_DEBUG=1. Everything heavy is imported inside
 the command that needs it, so that `--help` answers at once.
 
-Commands stand by what they are for: making.py, curating.py, looking.py, publishing.py, judging.py, ledger.py. What they
-share is how a recipe is asked for (options.py) and how the answer is shown (showing.py).
+Commands stand by what they are for: making.py, natural.py, curating.py, looking.py, publishing.py, judging.py,
+ledger.py. What they share is how a recipe is asked for (options.py) and how the answer is shown (showing.py).
 """
 
 import os
@@ -14,12 +14,14 @@ import sys
 import click
 
 from plugdata import __version__
-from plugdata.cli import curating, judging, looking, making, publishing
+from plugdata.cli import curating, judging, looking, making, natural, publishing
 from plugdata.cli.ledger import ledger
 from plugdata.errors import PlugdataError
 
 COMMANDS = (
-    *(making.demo, making.plan, making.run, making.translate, making.pair, curating.filter, curating.dedup),
+    *(making.demo, making.plan, making.run, making.translate),
+    *(natural.generate, natural.rate, natural.diversify),
+    *(making.pair, curating.filter, curating.dedup),
     *(
         making.retry,
         making.merge,

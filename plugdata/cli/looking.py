@@ -24,7 +24,7 @@ def status(corpus: Path, as_json: bool) -> None:
         return
     out = console()
     if state.funnel.until:
-        out.print(screen.funnel(state.funnel), *screen.mending(state.mending), *screen.quality(state.quality), sep="\n")
+        out.print(screen.state(state))
     if state.progress:
         out.print(*screen.progress(state.progress, state.running), sep="\n")
     elif not state.funnel.until:
@@ -58,6 +58,7 @@ def sample(
     plugdata sample corpora/plug --status kept --by ratio -n 20
     """
     from plugdata.corpus import Corpus
+    from plugdata.errors import InputError
     from plugdata.languages import get as known
     from plugdata.review import chosen, screen, stats
 
@@ -65,9 +66,12 @@ def sample(
     opened = Corpus.open(corpus)
     recipe = recipe_of(corpus)
     manifest = opened.manifest()
+    codes = [known(lang).code] if lang else stats.languages_of(manifest) if manifest else []
+    if not codes:
+        raise InputError(f"{corpus} holds no rows of a language yet", "`plugdata status` shows what it holds")
 
     def shown() -> Iterator[str]:
-        for code in [known(lang).code] if lang else stats.languages_of(manifest) if manifest else []:
+        for code in codes:
             order = None if by == chosen.CHANCE else chosen.order(chosen.view(opened, code), recipe, by)
             found = chosen.sample(opened, code, n, status=status, reason=named, seed=seed, by=order)
             if found.is_empty():

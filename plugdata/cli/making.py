@@ -70,7 +70,21 @@ def plan(asked: "Recipe", limit: int | None, as_json: bool, quiet: bool) -> None
 @recipe_options
 @click.option(
     "--until",
-    type=click.Choice(["screen", "translate", "pair", "filter", "dedup", "quality", "dist"]),
+    type=click.Choice(
+        [
+            "screen",
+            "passages",
+            "generate",
+            "rate",
+            "diversify",
+            "translate",
+            "pair",
+            "filter",
+            "dedup",
+            "quality",
+            "dist",
+        ]
+    ),
     default="dist",
 )
 def run(asked: "Recipe", limit: int | None, until: str, quiet: bool) -> None:
@@ -85,6 +99,8 @@ def run(asked: "Recipe", limit: int | None, until: str, quiet: bool) -> None:
     """
     from plugdata import pipeline
 
+    if until not in asked.stages:
+        raise click.UsageError(f"--until {until}: the stages of kind {asked.kind} are {', '.join(asked.stages)}")
     look = limit is not None and until != "screen"
     with funnel_of(asked.corpus, asked if look else None), watching(quiet) as watch:
         pipeline.run(first(asked, limit), until=until, watch=watch)

@@ -80,7 +80,8 @@ corpus_argument = click.argument("corpus", type=PATH)
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """RECIPE and all that may be laid over it; the command is given the result as `asked`, and --limit beside it."""
+    """RECIPE (or its corpus) and all that may be laid over it; the command is given the result as `asked`, and --limit
+    beside it."""
 
     @functools.wraps(command)
     def asking(
@@ -94,6 +95,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         from plugdata import recipe as recipes
 
         model = {name: others.pop(name) for name in MODEL_FLAGS}
+        recipe = recipe / "recipe.yaml" if recipe.is_dir() else recipe
         asked = recipes.load(recipe, assigned(assignments, budget=budget, ledger=ledger, shard=shard))
         return command(asked=recipes.with_model(asked, **model), **others)
 

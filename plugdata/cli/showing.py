@@ -86,7 +86,7 @@ def _print(path: Path, whole: "Recipe | None") -> None:
     corpus, out = Corpus(path), console()
     state = stats.state(corpus)
     funnel = state.funnel
-    out.print(screen.funnel(funnel), *screen.mending(state.mending), *screen.quality(state.quality), sep="\n")
+    out.print(screen.state(state))
     if whole is None:
         return
     from plugdata import planning

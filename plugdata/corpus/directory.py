@@ -151,14 +151,10 @@ class Corpus:
         self, stage: str, lang: str | None = None, columns: Sequence[str] | None = None
     ) -> Iterator[pl.DataFrame]:
         """The rows of a finished stage, `BATCH` at a time; of all columns or of some."""
-        import pyarrow.parquet as pq
-
         path = self.part(stage, lang)
-        with reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(BATCH, columns=columns and list(columns)):
-                frame = pl.from_arrow(batch)
-                assert isinstance(frame, pl.DataFrame)
-                yield frame
+        with reading(path):
+            found = pl.scan_parquet(path, glob=False)
+            yield from (found.select(columns) if columns else found).collect_batches(chunk_size=BATCH)
 
     def rows(self, stage: str, lang: str | None = None) -> pl.DataFrame:
         """All rows of a finished stage."""
@@ -190,19 +186,15 @@ class Corpus:
 
         path = self.part(stage, lang)
         tally, seen = _Tally(stage), _Census()
+        schema = pl.DataFrame(schema=dict(contract)).to_arrow().schema
         with writing(path), replacing(path) as handle:
-            writer: pq.ParquetWriter | None = None
-            for frame in frames:
-                frame = conform(frame, dict(contract))
-                tally.add(frame)
-                seen.add(frame)
-                table = frame.to_arrow()
-                writer = writer or pq.ParquetWriter(handle, table.schema, compression="zstd")
-                writer.write_table(table, row_group_size=BATCH)
-            if writer is None:
-                empty = pl.DataFrame(schema=dict(contract)).to_arrow()
-                writer = pq.ParquetWriter(handle, empty.schema, compression="zstd")
-            writer.close()
+            # without dictionaries: nearly all of a row is texts of its own, and zstd finds what is said again
+            with pq.ParquetWriter(handle, schema, compression="zstd", use_dictionary=False) as writer:
+                for frame in frames:
+                    frame = conform(frame, dict(contract))
+                    tally.add(frame)
+                    seen.add(frame)
+                    writer.write_table(frame.to_arrow(), row_group_size=BATCH)
             if census not in (None, str(seen)):
                 raise FunnelError(f"stage {stage_key(stage, lang)} was given rows {census} and gave back {seen}")
         with open(path, "rb") as written:

@@ -12,6 +12,7 @@ from string import Template
 from typing import Any, NamedTuple
 
 from plugdata import languages, prompts
+from plugdata.asking import in_tags as in_tags
 from plugdata.hashing import tagged_hash
 from plugdata.wire import CONTENT_FILTER, LENGTH, Answer, Message, Request, Result, Task
 
@@ -85,18 +86,6 @@ def system(prompt: str, lang: str, rubric: Rubric | None = None) -> str:
     name = languages.get(lang).name
     filled = Template(rubric.text).safe_substitute(language=name) if rubric else ""
     return prompts.template(prompt).substitute(language=name, rubric=filled)
-
-
-def in_tags(texts: Mapping[str, str]) -> str:
-    """Each text in tags of its name, on lines of its own; the names get "-" and 4 hex digits where a text holds such
-    a tag, so that no text can end itself or begin another."""
-    names = "|".join(map(re.escape, texts))
-    tag = re.compile(rf"</?(?:{names})(-[0-9a-f]{{4}})?>")
-    taken = {found[1] or "" for text in texts.values() for found in tag.finditer(text)}
-    suffix, seed = "", tagged_hash(dict(texts))
-    while suffix in taken:
-        suffix, seed = f"-{seed[-4:]}", tagged_hash(seed)
-    return "\n\n".join(f"<{name}{suffix}>\n{text.strip()}\n</{name}{suffix}>" for name, text in texts.items())
 
 
 def mark(said: Answer, known: Collection[str]) -> str | None:

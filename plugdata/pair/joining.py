@@ -20,8 +20,8 @@ def apply(batch: pl.DataFrame, pivot: str, pivots: pl.DataFrame | None = None) -
     `pivots`: the same rows translated into the pivot, where that is not the sources' language; a row whose translation
     into it is not kept is quarantined. Rows: all, same order. A kept one in which a line of any text starts with a
     label of any layout is quarantined (label-collision; detail: column and label). Others keep their verdict and the
-    texts they have. A row without a pivot response is a prompt alone: both its responses are null, so that nothing
-    measures them.
+    texts they have. What a row lacks is null, so that nothing measures it: both responses of a prompt alone, and what
+    natural text has no translation of.
     Raises: ContractError for a missing column; LanguageError for a language that cannot be paired with the pivot.
     """
     batch = conform(batch, TRANSLATE)
@@ -30,6 +30,7 @@ def apply(batch: pl.DataFrame, pivot: str, pivots: pl.DataFrame | None = None) -
         original = {f"source_{name}": pl.col(f"original_{name}") for name in ("instruction", "response")}
         batch = _in_pivot(batch, conform(pivots, TRANSLATE))
     pivot_response = pl.col("response").str.strip_chars(SPACE).replace("", None)
+    response = pl.col("target_response").str.strip_chars(SPACE)
     pairs = batch.select(
         *(name for name in PAIR if name in TRANSLATE and name not in ("instruction", "response")),
         **original,
@@ -37,7 +38,7 @@ def apply(batch: pl.DataFrame, pivot: str, pivots: pl.DataFrame | None = None) -
         pivot_instruction=_fold("instruction", "input"),
         pivot_response=pivot_response,
         instruction=_fold("target_instruction", "target_input"),
-        response=pl.when(pivot_response.is_not_null()).then(pl.col("target_response").str.strip_chars(SPACE)),
+        response=pl.when(pivot_response.is_not_null()).then(response).otherwise(response.replace("", None)),
     )
     by_language = pairs.with_row_index("at").partition_by("lang", maintain_order=True)
     if not by_language:

@@ -9,26 +9,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from plugdata import planning, stages
+import polars as pl
+
+from plugdata import languages, planning, stages
 from plugdata import recipe as recipes
 from plugdata.calls.ledger.merge import merge as merge_ledgers
 from plugdata.calls.ledger.store import Ledger
 from plugdata.corpus import Corpus, stage_key
 from plugdata.errors import GateError, InputError
 from plugdata.pipeline import again
-from plugdata.pipeline.conductor import SILENT, Conductor, Watch, noted
+from plugdata.pipeline.conductor import PAID, SILENT, Conductor, Watch, noted
 from plugdata.publish import dist, hub
 from plugdata.publish.hub import folder as hub_folder
 from plugdata.publish.pull import pull as pull_rows
 from plugdata.recipe import Model, Recipe
 from plugdata.review.plan import Plan
-from plugdata.rows import CONTRACTS, Reason, Status
-
-STAGES = (*CONTRACTS, "dist")
+from plugdata.rows import Reason, Status
+from plugdata.xinstruct import rounds
 
 __all__ = [
     "SILENT",
-    "STAGES",
     "Watch",
     "merge",
     "plan",
@@ -39,50 +39,54 @@ __all__ = [
     "repo_of",
     "retry",
     "run",
+    "write_round",
 ]
 
 
 def run(
-    recipe: Recipe, *, first: str = "source", until: str = "dist", send: bool = True, watch: Watch = SILENT
+    recipe: Recipe, *, first: str | None = None, until: str = "dist", send: bool = True, watch: Watch = SILENT
 ) -> Corpus:
-    """The corpus of a recipe, brought up to date from stage `first` to stage `until`; what is fresh is passed over.
+    """The corpus of a recipe, brought up to date from stage `first` (None: its first) to stage `until`; what is fresh
+    is passed over.
 
     Without `send` no call is made: rows whose answers the ledger lacks fail.
-    Raises PartialError, after doing all that can be done, if translate was among the stages and rows failed for
+    Raises PartialError, after doing all that can be done, if a stage that asks was among them and rows failed for
     passing reasons: a rerun asks for them again. Other errors leave every finished stage and every committed answer
     in place, and the corpus's recipe.yaml as it was, but for what was asked again.
     """
-    corpus = Corpus.create(recipe.corpus) if first == "source" else Corpus.open(recipe.corpus)
+    corpus = Corpus.open(recipe.corpus) if first else Corpus.create(recipe.corpus)
     with corpus.lock(), noted(corpus, watch) as watch:
         recipe = again.keeping(recipe, corpus)
-        asked = STAGES[STAGES.index(first) : STAGES.index(until) + 1]
-        if "source" not in asked:
+        stages = recipe.stages
+        asked = stages[stages.index(first or stages[0]) : stages.index(until) + 1]
+        if first:
             _refuse_other_rows(corpus, recipe)
         conductor = Conductor(corpus, recipe, watch, send=send)
-        if "source" in asked:
+        if not first:
             conductor.bind()
         if not corpus.recipe.is_file():
             corpus.write_text("recipe.yaml", recipes.dump(recipe))
-        if "translate" in asked and send:
+        paid = next((stage for stage in asked if stage in PAID), None)
+        if paid and send:
             conductor.check_access()
         for stage in asked:
-            if stage == "translate" and "dist" in asked:
+            if stage == paid and "dist" in asked:
                 conductor.check_license()
-            if stage == "dist" and "translate" in asked and not conductor.n_kept():
+            if stage == "dist" and paid and not conductor.n_kept():
                 conductor.raise_if_failed()
             conductor.bring_up(stage)
             if stage == "translate":
                 again.note(corpus, recipe)
         corpus.write_text("recipe.yaml", recipes.dump(recipe))
         corpus.write_progress(None)
-        if "translate" in asked:
+        if paid:
             conductor.raise_if_failed()
     return corpus
 
 
 def plan(recipe: Recipe, *, watch: Watch = SILENT) -> Plan:
-    """What a run of the recipe would ask, cost and take. Sends nothing; the corpus gets its rows up to screen, which
-    the run then passes over."""
+    """What a run of the recipe would ask, cost and take. Sends nothing; the corpus gets its rows up to the
+    first stage that asks, which the run then passes over."""
     corpus = Corpus.create(recipe.corpus)
     with corpus.lock(), noted(corpus, watch) as watch:
         recipe = again.keeping(recipe, corpus)
@@ -90,15 +94,13 @@ def plan(recipe: Recipe, *, watch: Watch = SILENT) -> Plan:
         conductor.bind()
         if not corpus.recipe.is_file():
             corpus.write_text("recipe.yaml", recipes.dump(recipe))
-        translation = stages.Translation(corpus, conductor.recipe)
-        for stage in ("source", "screen"):
+        if recipe.asked:
+            stages.pool(recipe)  # a model that is missing is told before there is work
+        for stage in recipe.stages[: recipe.stages.index(next(stage for stage in recipe.stages if stage in PAID))]:
             conductor.bring_up(stage)
-        counts = {stage: conductor.manifest.stages[stage].counts for stage in ("source", "screen")}
         path = stages.ledger_path(corpus, recipe)
         with Ledger(path, read_only=True) if path.exists() else nullcontext() as ledger:
-            return planning.make(
-                conductor.recipe, translation, ledger, read=counts["source"].rows, screened=counts["screen"].kept
-            )
+            return planning.make(conductor.recipe, corpus, conductor.manifest, ledger)
 
 
 def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (), watch: Watch = SILENT) -> Corpus:
@@ -133,12 +135,35 @@ def retry(
     `model` None: the models that gave the faulty answers, `repair` times more; else that model, from the beginning.
     Raises as `run`; InputError if no row has such a reason.
     """
+    if recipe.kind == "x-instruction":
+        raise InputError(
+            "retry is for kind plug",
+            f"plugdata run {recipe.corpus / 'recipe.yaml'} --set generate.repair=3, or with another --model",
+        )
     corpus = Corpus.open(recipe.corpus)
     with corpus.lock():
         asking, n_rows = again.asking_again(corpus, again.keeping(recipe, corpus), reasons, model, repair)
     watch.say(f"retry: {n_rows} row{'s' * (n_rows > 1)} ({', '.join(reasons)})")
     until = "dist" if corpus.dist.is_dir() else again.reached(corpus)
     return run(asking, until=until, watch=watch)
+
+
+def write_round(recipe: Recipe, folder: Path) -> dict[str, int]:
+    """Write what a corpus of natural text teaches the next round's generator and rater to a new folder that train_ref/
+    reads; the number of examples of each set.
+
+    Raises InputError where nothing is rated, or the folder holds something.
+    """
+    corpus = Corpus.open(recipe.corpus)
+    if recipe.rate is None:
+        raise InputError("nothing is rated: the recipe says `rate: null`", "a round is made of ratings")
+    with corpus.lock():
+
+        def rated() -> Iterator[pl.DataFrame]:
+            return (batch for lang in recipe.languages for batch in corpus.batches("rate", lang))
+
+        made = rounds.write_round(folder, rated, languages.get(recipe.pivot), recipe.rate.levels)
+    return {name: sum(counts.values()) for name, counts in made.items()}
 
 
 def push(recipe: Recipe, to: hub.Target | None = None, *, watch: Watch = SILENT) -> hub.Pushed:
@@ -216,11 +241,14 @@ def _built(recipe: Recipe, watch: Watch, repo: str | None = None) -> Iterator[Pa
         manifest = corpus.manifest()
         assert manifest
         for lang in recipe.translated:
-            counts = manifest.stages[stage_key("translate", lang)].counts
-            n, most = counts.taken(Status.FAILED), recipe.publish.max_failed
-            if n > (most if isinstance(most, int) else most * counts.rows):
+            asked = [
+                manifest.stages[key].counts for stage in PAID if (key := stage_key(stage, lang)) in manifest.stages
+            ]
+            n, n_rows = sum(counts.taken(Status.FAILED) for counts in asked), asked[0].rows
+            most = recipe.publish.max_failed
+            if n > (most if isinstance(most, int) else most * n_rows):
                 raise GateError(
-                    f"{lang}: the calls of {n:,} of {counts.rows:,} rows failed, and `publish.max_failed` is {most}",
+                    f"{lang}: the calls of {n:,} of {n_rows:,} rows failed, and `publish.max_failed` is {most}",
                     f"`plugdata run {corpus.recipe}` asks for these alone; or raise publish.max_failed",
                 )
         dist.check(corpus.dist)
@@ -230,7 +258,7 @@ def _built(recipe: Recipe, watch: Watch, repo: str | None = None) -> Iterator[Pa
 def _refuse_other_rows(corpus: Corpus, recipe: Recipe) -> None:
     """Raise InputError if a recipe asks for other rows than the corpus holds: later stages cannot bring them."""
     made_by = recipes.load(corpus.recipe)
-    for key in ("sources", "pivot", "source_lang", "translations", "limit", "screen", "translate", "models"):
+    for key in (*recipes.OF_ROWS, "translate", "models"):
         if getattr(recipe, key) != getattr(made_by, key):
             raise InputError(
                 f"`{key}` is a setting of stages before `pair`, whose rows are made already",

@@ -10,23 +10,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from typing import TypeVar
 
 from plugdata import licenses, stages
 from plugdata.calls import client
 from plugdata.calls.caller import Tally
-from plugdata.calls.dispatch import Job, dispatch, dispatch_batches
+from plugdata.calls.dispatch import dispatch, dispatch_batches
 from plugdata.calls.ledger.store import Ledger
-from plugdata.calls.pool import Member
 from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, Workers, logged, stage_key
 from plugdata.errors import InputError, PartialError
 from plugdata.hashing import tagged_hash
-from plugdata.recipe import Recipe
+from plugdata.recipe import Recipe, Source, Texts
 from plugdata.rows import Status, kept
 from plugdata.stages import Step
 
 PROGRESS_EVERY_S = 0.5
 """How often progress.json is rewritten: about as often as a person sees a number change."""
+
+PAID = ("generate", "rate", "translate")
+"""The stages that make rows of answers. (Those of `quality` only measure rows.)"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Watch:
 
 
 SILENT = Watch()
+
+S = TypeVar("S", Source, Texts)
 
 
 @contextmanager
@@ -78,7 +82,9 @@ class Conductor:
         """
         bound = self.manifest.sources if self.manifest.stages else ()
         records = stages.source_records(self.recipe)
-        if bound and [record.digest for record in records] != [record.digest for record in bound]:
+        digests, known = ([record.digest for record in of] for of in (records, bound))
+        grows = self.recipe.kind == "x-instruction" and set(known) <= set(digests)  # each language has texts of its own
+        if bound and digests != known and not grows:
             names = " + ".join(record.name for record in bound)
             raise InputError(
                 f"{self.corpus.path} is bound to other sources: it was made from {names}, and their content differs",
@@ -89,9 +95,11 @@ class Conductor:
 
     def check_license(self) -> None:
         """Raise GateError, before a call is paid, if the kept rows could not be published under one licence."""
+        before = [("screen", None)] if self.recipe.kind == "plug" else [("passages", c) for c in self.recipe.languages]
         found = {
             origin
-            for batch in self.corpus.batches("screen")
+            for stage, lang in before
+            for batch in self.corpus.batches(stage, lang, ["source", "license", "status"])
             for origin in batch.filter(kept()).select("source", "license").unique().iter_rows()
         }
         licenses.declared(self.recipe.publish.license, found, self.recipe.publish.split_by_license)
@@ -100,16 +108,22 @@ class Conductor:
         """See that there are models, keys and prices before work is done; not where nothing may be left to ask.
 
         And that what the filters need is there: rows would wait for it that are paid for."""
-        recipe = self.recipe
+        recipe, natural = self.recipe, self.recipe.kind == "x-instruction"
         stages.check_filters(recipe)
-        if any(key.startswith("translate/") for key in self.manifest.stages):
+        if natural:
+            stages.check_embedder(recipe)
+        if any(key.partition("/")[0] in PAID for key in self.manifest.stages):
             return
         estimates = (recipe.quality.back_translation, recipe.quality.judge)
-        wanted = [by.model for by in (*recipe.translate.again, *estimates) if by and by.model]
+        ours = (recipe.rate, recipe.edit) if natural else ()
+        wanted = [by.model for by in (*recipe.translate.again, *estimates, *ours) if by and by.model]
         for model in (*(recipe.models if recipe.asked else ()), *wanted):
             client.key(model)
         if recipe.asked:
             stages.pool(recipe)
+        if natural:
+            stages.Generation(self.corpus, recipe)
+            stages.Rating(self.corpus, recipe)
         stages.Estimates(self.corpus, recipe)
 
     def n_kept(self) -> int:
@@ -120,86 +134,77 @@ class Conductor:
 
     def raise_if_failed(self) -> None:
         """Raise PartialError if calls of some rows failed."""
-        failed = {
-            lang: n
-            for lang in self.recipe.translated
-            if (n := self.manifest.stages[stage_key("translate", lang)].counts.taken(Status.FAILED))
-        }
+        failed: dict[str, int] = {}
+        for lang in self.recipe.translated:
+            records = (self.manifest.stages.get(stage_key(stage, lang)) for stage in PAID)
+            if n := sum(record.counts.taken(Status.FAILED) for record in records if record):
+                failed[lang] = n
         if failed:
             told = ", ".join(f"{n} in {lang}" for lang, n in failed.items())
             raise PartialError(f"rows whose calls failed: {told}", "the same command again asks for these alone")
 
     def bring_up(self, stage: str) -> None:
         """Write a stage, for every language where it has one, unless it is fresh."""
-        corpus, recipe = self.corpus, self.recipe
+        corpus, recipe, say = self.corpus, self.recipe, self.watch.say
         match stage:
             case "source":
                 steps = stages.source(corpus, recipe, self.manifest.sources)
             case "screen":
                 with Workers() as workers:
                     return self._renew(stages.screen(corpus, recipe, workers.map))
+            case "passages":
+                with Workers() as workers:
+                    return self._renew(stages.passages(corpus, recipe, self.manifest.sources, workers.map, say))
+            case "generate":
+                return self._answer(stage, stages.Generation(corpus, recipe, say), recipe.languages)
+            case "rate":
+                return self._answer(stage, stages.Rating(corpus, recipe, say), recipe.languages)
+            case "diversify":
+                steps = stages.diversified(corpus, recipe, say, send=self.send)
+            case "translate" if recipe.kind == "x-instruction":
+                return self._answer(stage, stages.NaturalTranslation(corpus, recipe, say), recipe.languages)
             case "translate":
-                return self._translate()
+                self._renew(stages.given(corpus, recipe, say))
+                if recipe.asked:
+                    self._answer(stage, stages.Translation(corpus, recipe, say), recipe.asked)
+                return
             case "pair":
                 steps = stages.pairs(corpus, recipe)
             case "measure":
                 with Workers() as workers:
-                    return self._renew(stages.measure(corpus, recipe, self.watch.say, workers.map))
+                    return self._renew(stages.measure(corpus, recipe, say, workers.map))
             case "filter":
                 steps = stages.filtered(corpus, recipe)
             case "dedup":
                 steps = stages.deduplicated(corpus, recipe)
+            case "quality" if recipe.last_stage != "quality":
+                return self._forget(stage)
             case "quality":
-                return self._estimate()
+                return self._answer(stage, stages.Estimates(corpus, recipe), recipe.languages)
             case _:
                 return self._publish()
         self._renew(steps)
 
-    def _translate(self) -> None:
-        recipe, say = self.recipe, self.watch.say
-        self._renew(stages.given(self.corpus, recipe, say))
-        if not recipe.asked:
-            return
-        translation = stages.Translation(self.corpus, recipe, say)
-        stale = [lang for lang in recipe.asked if not self._is_fresh(translation.step(lang), retry_failed=True)]
+    def _answer(self, stage: str, asking: stages.Asking, langs: Sequence[str]) -> None:
+        """Bring up a stage whose rows are made of answers, after asking for those that the ledger lacks."""
+        stale = [lang for lang in langs if not self._is_fresh(asking.step(lang), retry_failed=True)]
         if not stale:
             return
-        with Ledger(stages.ledger_path(self.corpus, recipe)) as ledger:
-            if self.send:
-                if recipe.translate.check_language:
-                    translation.identifier()  # what is missing is told before a call is paid
-                total = self.manifest.stages["screen"].counts.kept * len(stale)
-                self._ask("translate", lambda: translation.jobs(stale), translation.pool, ledger, total)
+        with Ledger(stages.ledger_path(self.corpus, self.recipe)) as ledger:
+            for ask in asking.rounds(stale, ledger) if self.send else ():
+                if ask.total:
+                    self._ask(stage, ask, ledger)
             for lang in stale:
-                self._write(translation.step(lang, ledger))
+                self._write(asking.step(lang, ledger))
 
-    def _estimate(self) -> None:
-        """Bring up the quality stage, or forget it where the recipe asks for no estimate (any more)."""
-        corpus, recipe = self.corpus, self.recipe
-        if recipe.last_stage != "quality":
-            gone = [key for lang in recipe.languages if (key := stage_key("quality", lang)) in self.manifest.stages]
-            for key in gone:
+    def _forget(self, stage: str) -> None:
+        """Take a stage that the recipe does not ask for (any more) out of the manifest."""
+        for lang in self.recipe.languages:
+            if (key := stage_key(stage, lang)) in self.manifest.stages:
                 self.manifest = self.manifest.without(key)
-                corpus.write_manifest(self.manifest)
-            return
-        estimates = stages.Estimates(corpus, recipe)
-        stale = [lang for lang in recipe.languages if not self._is_fresh(estimates.step(lang))]
-        if not stale:
-            return
-        with Ledger(stages.ledger_path(corpus, recipe)) as ledger:
-            for kind in estimates.kinds if self.send else ():
-                total = sum(1 for _ in kind.jobs(corpus, stale))
-                if total:
-                    self._ask("quality", partial(kind.jobs, corpus, stale), kind.pool, ledger, total)
-            for lang in stale:
-                self._write(estimates.step(lang, ledger), n_failed=partial(estimates.n_failed.__getitem__, lang))
-                if n := estimates.n_failed[lang]:
-                    told = "estimate" if n == 1 else "estimates"
-                    self.watch.say(f"quality/{lang}: {n} {told} failed; the next run asks for these alone")
+                self.corpus.write_manifest(self.manifest)
 
-    def _ask(
-        self, stage: str, jobs: Callable[[], Iterable[Job]], pool: Sequence[Member], ledger: Ledger, total: int
-    ) -> None:
+    def _ask(self, stage: str, ask: stages.Ask, ledger: Ledger) -> None:
         """Have all answers to some jobs in the ledger."""
         budget = None if self.recipe.budget is None else round(self.recipe.budget * 1e9)
 
@@ -207,14 +212,14 @@ class Conductor:
             self.watch.show(progress)
             self.corpus.write_progress(progress)
 
-        tell = telling(stage, total, ledger, budget, show)
+        tell = telling(stage, ask.total, ledger, budget, show)
         tell(Tally())
         retries, say = self.recipe.translate.retries, self.watch.say
-        with stages.serving(pool, say) as members:
+        with stages.serving(ask.pool, say) as members:
             if self.recipe.translate.mode == "batch":
-                tally = dispatch_batches(jobs, members, ledger, retries, budget, tell, say)
+                tally = dispatch_batches(ask.jobs, members, ledger, retries, budget, tell, say)
             else:
-                tally = dispatch(jobs(), members, ledger, retries, budget, tell, say)
+                tally = dispatch(ask.jobs(), members, ledger, retries, budget, tell, say)
         self.watch.say(f"{stage}: {tally.done} rows, {tally.calls} calls, {tally.retries} retries")
 
     def _publish(self) -> None:
@@ -248,24 +253,24 @@ class Conductor:
             if not self._is_fresh(step):
                 self._write(step)
 
-    def _write(self, step: Step, *, n_failed: Callable[[], int] = lambda: 0) -> None:
-        """Write a stage's rows, then note it. What was made from its old rows is forgotten before they are replaced.
-
-        `n_failed`: once the rows are made, what of them failed without its showing in their status; if anything did,
-        the next run makes the stage again.
-        """
+    def _write(self, step: Step) -> None:
+        """Write a stage's rows, then note it. What was made from its old rows is forgotten before they are replaced."""
         digest = self._digest(step)
         census = self._input(step.inputs[0]).census if step.inputs else None
         self.manifest = self.manifest.without(step.key)
         self.corpus.write_manifest(self.manifest)
         written = self.corpus.write(step.stage, step.lang, step.frames(), step.contract, census)
+        n_failed = step.n_failed()
         record = StageRecord(
-            inputs=step.inputs, digest="" if n_failed() else digest, fitted=dict(step.fitted()), **written._asdict()
+            inputs=step.inputs, digest="" if n_failed else digest, fitted=dict(step.fitted()), **written._asdict()
         )
         self.manifest = self.manifest.with_stage(step.key, record)
         self.corpus.write_manifest(self.manifest)
         counts = record.counts
         self.watch.say(f"{step.key}: {counts.rows} rows, {counts.kept} kept, {counts.taken()} taken out")
+        if n_failed:
+            told = "estimate" if n_failed == 1 else "estimates"
+            self.watch.say(f"{step.key}: {n_failed} {told} failed; the next run asks for these alone")
 
 
 def telling(
@@ -302,8 +307,11 @@ def telling(
 
 def _pinned(recipe: Recipe, records: Sequence[SourceRecord]) -> Recipe:
     """The recipe with each Hub source that names no revision at the commit that its record's digest ends with."""
-    pinned = list(recipe.sources)
-    for at, (source, record) in enumerate(zip(pinned, records, strict=False)):
-        if source.id and not source.revision and record.digest.startswith("hub:"):
-            pinned[at] = source.model_copy(update={"revision": record.digest.rpartition("@")[2]})
-    return recipe.model_copy(update={"sources": tuple(pinned)})
+    bound = {about: commit for record in records for about, at, commit in [record.digest.rpartition("@")] if at}
+
+    def pin(source: S) -> S:
+        commit = bound.get(f"hub:{source.id}[{source.config or ''}/{source.split}]")
+        return source.model_copy(update={"revision": commit}) if commit and not source.revision else source
+
+    pinned = {key: tuple(map(pin, getattr(recipe, key))) for key in ("sources", "texts")}
+    return recipe.model_copy(update=pinned)

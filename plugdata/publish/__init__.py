@@ -31,8 +31,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
 """The columns of every config, in order: type ("messages" is a list of {role, content}) and meaning."""
 
 
-Task = Literal["translation", "classification", "back-translation", "judging"]
-"""What a model was asked for; classification: of which kind a task is, where translation may spoil it."""
+Task = Literal["generation", "rating", "editing", "translation", "classification", "back-translation", "judging"]
+"""What a model was asked for. Generation, rating, editing: of instructions for natural text, and of that text;
+classification: of which kind a task is, where translation may spoil it."""
 
 
 class ModelUse(NamedTuple):

@@ -22,7 +22,7 @@ from plugdata.publish import COLUMNS, Config, Facts, Origin, Sample, sections
 from plugdata.publish.findings import Findings
 from plugdata.publish.markdown import inert, table
 from plugdata.publish.metadata import OWNED, metadata, on_hub
-from plugdata.publish.wording import CITATION, PAIRS, PROMPTS, Words, limits, summary
+from plugdata.publish.wording import CITATION, NATURAL, PAIRS, PROMPTS, Words, limits, summary
 from plugdata.recipe import Recipe
 
 _MARK = re.compile(r"^<!-- plugdata:(begin|end) ([a-z]+) -->\s*$")
@@ -38,11 +38,13 @@ def card(
     findings: Mapping[str, Findings],
 ) -> str:
     """README.md. The first config is the default one; findings: of each language."""
-    targets, words = _targets(configs), _words(configs)
+    targets, words = _targets(configs), _words(recipe, configs)
     given = _given(recipe, facts, targets)
     made = len(given) < len(targets)
     title = _title(recipe, configs)
     beside = "original" if recipe.read_lang == recipe.pivot else "translation"
+    if words is NATURAL:
+        beside = "instruction"
     first = {lang: next(config for config in configs if config.lang == lang).layout for lang in targets}
     n_rows = {
         lang: sum(
@@ -115,7 +117,10 @@ def license_text(
         + (f"\n  https://huggingface.co/datasets/{origin.source}" if on_hub(recipe, origin.source) else "")
         for origin in origins
     ]
-    changes = [f"machine-translated into {sections.names(made)}"] if made else []
+    if recipe.kind == "x-instruction":
+        changes = ["cleaned, cut into passages, given instructions that a model made"]
+    else:
+        changes = [f"machine-translated into {sections.names(made)}"] if made else []
     changes += [f"put beside given translations into {sections.names(given)}"] if given else []
     lines += ["", f"Changes: {', '.join(changes)}, filtered, deduplicated, laid out as chat."]
     return "\n".join(lines) + "\n"
@@ -214,16 +219,20 @@ _MEND = "mend it where it is published; the marks of a section that is gone may 
 
 def _title(recipe: Recipe, configs: Sequence[Config]) -> str:
     repo = recipe.publish.repo
-    unnamed = f"{_words(configs).title} {'-'.join(_targets(configs))}"
+    unnamed = f"{_words(recipe, configs).title} {'-'.join(_targets(configs))}"
     return recipe.publish.title or (repo.partition("/")[2] if repo else unnamed)
 
 
-def _words(configs: Sequence[Config]) -> Words:
+def _words(recipe: Recipe, configs: Sequence[Config]) -> Words:
+    if recipe.kind == "x-instruction":
+        return NATURAL
     return PROMPTS if configs[0].layout == "prompt" else PAIRS
 
 
 def _given(recipe: Recipe, facts: Facts, targets: Sequence[str]) -> list[str]:
-    """The languages whose translations were not made here."""
+    """The languages whose translations were not made here, but given."""
+    if recipe.kind == "x-instruction":
+        return []
     made = any(use.task == "translation" for use in facts.models)
     return [lang for lang in targets if lang not in recipe.asked or not made]
 

@@ -83,7 +83,7 @@ def metadata(
 def on_hub(recipe: Recipe, source: str) -> bool:
     """Whether a source's name is that of a data set on the Hub: it was read there, or is a well-known one's (the rows
     of a pulled corpus name sources that its recipe does not)."""
-    read = any(known.id is not None and known.label == source for known in recipe.sources)
+    read = any(known.id is not None and known.label == source for known in recipe.origins)
     return read or licenses.data_set(source) is not None
 
 

@@ -74,6 +74,10 @@ def pull(repo: str, revision: str | None, corpus: Path, *, token: str | None, sa
         listing, recipe = _fetched(api, repo, commit, here, [SUMS, "recipe.yaml"], say)
         sums = digests(listing.read_text(encoding="utf-8", errors="replace"))
         asked = parse(recipe.read_text(encoding="utf-8", errors="replace"), f"{repo}: recipe.yaml")
+        if asked.get("kind") == "x-instruction":
+            raise InputError(
+                f"{repo} is natural text, not translations", "datasets.load_dataset reads it; only kind plug is pulled"
+            )
         read = _read(asked, repo)
         found = _of_languages(sums, asked)
         if not found:

@@ -57,7 +57,9 @@ def making(recipe: Recipe, facts: Facts, given: Sequence[str]) -> list[str]:
         f"Translations into {names(langs)} were given{'' if by == 'given' else f', from {inert(by)}'}."
         for by, langs in _givers(recipe, given).items()
     ]
-    if made:
+    if recipe.kind == "x-instruction":
+        told = _making_of_natural(recipe, made)
+    elif made:
         told.insert(0, f"The {name(recipe.read_lang)} rows were translated by a language model.")
     told.append("All rows were checked, filtered and deduplicated.")
     if not facts.models:
@@ -84,6 +86,25 @@ def making(recipe: Recipe, facts: Facts, given: Sequence[str]) -> list[str]:
         f"In all {sum(use.n_calls for use in facts.models):,} calls for USD {_cost(facts.models)}. Prompt templates: "
         f"{prompts}. {built}",
     ]
+
+
+def _making_of_natural(recipe: Recipe, translated: bool) -> list[str]:
+    """How natural text came by its instructions."""
+    told = [
+        "Documents were cleaned, cut into passages and checked for their language, and "
+        f"{name(recipe.pivot)} instructions that the passages answer were made by a language model."
+    ]
+    if recipe.rate:
+        least = f"{recipe.rate.least} of {recipe.rate.levels}"
+        told.append(f"A model marked each pair as an assistant's answer; {least} was needed.")
+    if recipe.edit:
+        changed = f"{recipe.edit.max_change:.0%}"
+        told.append(f"A model edited passages lightly into answers, changing {changed} of a passage at most.")
+    if recipe.diversify and recipe.diversify.rows:
+        told.append("Rows were sampled from clusters of their instructions, so that no kind of task rules.")
+    if translated:
+        told.append("What the layouts need beside instruction and passage was translated by a language model.")
+    return told
 
 
 def _givers(recipe: Recipe, given: Sequence[str]) -> dict[str, list[str]]:

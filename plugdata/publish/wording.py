@@ -1,4 +1,4 @@
-"""The fixed passages of a card: for pairs, for instructions alone, and for translations that were given.
+"""The fixed passages of a card: for pairs, for instructions alone, for natural text, and for given translations.
 
 Owns these words. Must not know rows, files or how a card is laid out.
 """
@@ -19,6 +19,10 @@ X-AlpacaEval ([arXiv:2311.08711](https://arxiv.org/abs/2311.08711)) compares mod
 translated. Rows like these put such questions in more languages; what a model scores on them is not to be laid beside
 its score on a professional translation."""
 
+_NATURAL = """\
+X-Instruction ([arXiv:2405.19744](https://arxiv.org/abs/2405.19744)) turns the making of instruction data round: a
+response is natural text, written in its language by people, and the instruction that it answers is made for it in
+another language. So the answers carry what translation does not bring: the language's own knowledge and style."""
 
 CITATION = """\
 @inproceedings{zhang-etal-2024-plug,
@@ -70,6 +74,7 @@ FINDINGS: Mapping[str, str] = {
     "quotes": "brackets or quotation marks differ",
     "ends": "one breaks off, the other does not",
     "leftover": "words or parts left in the pivot's language",
+    "untranslated": "single words left in the pivot's language",
     "corruption": "characters that look corrupted",
     "options": "the answer is not quite one of the choices offered",
     "mixed": "some prose looks like another language",
@@ -136,6 +141,24 @@ PROMPTS = Words(
     },
 )
 
+NATURAL = Words(
+    tags=("x-instruction", "synthetic", "instruction-tuning"),
+    title="X-Instruction",
+    texts="Responses",
+    about=_NATURAL,
+    use=PAIRS.use.partition("The flat columns")[0]
+    + "`layouts.json` holds the system lines and the label of each part, where a layout has any.",
+    cited="The methods",
+    meanings={
+        "id": "hash of the passage as it was read",
+        "source_id": "the URL of the passage's document, else its id or place in the source",
+        "pivot_instruction": "the instruction that was made for the passage, in the pivot language",
+        "pivot_response": "the passage translated into the pivot language; null = no layout needs it",
+        "instruction": "the instruction in the target language; null = no layout needs it",
+        "response": "the passage: natural text in the target language",
+    },
+)
+
 
 def summary(words: Words, made: bool) -> str:
     """What rows without responses are, in a sentence; "" for pairs, whose heading says it."""
@@ -149,7 +172,12 @@ def summary(words: Words, made: bool) -> str:
 def limits(words: Words, made: bool, given: str) -> str:
     """What a reader must know. made: whether a model translated; given: into which languages it was not needed."""
     known = []
-    if made:
+    if words is NATURAL:
+        known.append(
+            "- The instructions were made by a machine for texts that people wrote for other readers. No person\n"
+            "  has checked that a text answers its instruction, or that what it says is true."
+        )
+    elif made:
         known.append(
             f"- {words.texts} were translated by a machine. No person has checked them; the filters above catch what\n"
             "  can be measured, not what merely reads wrong."
@@ -162,6 +190,6 @@ def limits(words: Words, made: bool, given: str) -> str:
     known.append(
         "- The texts describe the world of their source: its errors, its dates, its culture and its biases came along."
     )
-    if words is PAIRS:
+    if words is not PROMPTS:
         known.append("- `lid_score` and `length_ratio` help to find doubtful rows; they do not measure quality.")
     return "\n".join(known)

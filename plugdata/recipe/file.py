@@ -77,9 +77,9 @@ def dump(recipe: Recipe) -> str:
 
 
 _FILES = re.compile(
-    r"(?:sources|translations)\.\d+\.path|ledger|translate\.(?:glossary|again\.\d+\.rows)"
+    r"(?:sources|texts|translations)\.\d+\.path|ledger|translate\.(?:glossary|again\.\d+\.rows)"
     r"|screen\.(?:decontaminate|against)\.\d+|dedup\.against\.\d+|filter\.(?:lid\.model|length\.tokenizer|user\.\d+\.python)"
-    r"|(?:models\.\d+|translate\.again\.\d+\.model|quality\.\w+\.model)\.weights"
+    r"|(?:models\.\d+|translate\.again\.\d+\.model|(?:quality\.\w+|rate|edit|diversify)\.model)\.weights"
 )
 """The keys that name a file; some may name something else instead."""
 

@@ -5,7 +5,7 @@ model answers is for the room that opens it.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,8 +13,10 @@ from plugdata.pair import PairLayout
 from plugdata.recipe.base import FIELDS, Code, Columns, Settings, Share
 from plugdata.recipe.curation import Dedup, Filter
 from plugdata.recipe.endpoints import Model
+from plugdata.recipe.natural import Diversify, Edit, Generate, Passages, Rate, Texts
 from plugdata.recipe.quality import Quality
 from plugdata.recipe.translation import Existing, Screen, Translate
+from plugdata.rows import STAGES
 
 
 class Source(Settings):
@@ -67,9 +69,12 @@ class Publish(Settings):
 class Recipe(Settings):
     """A corpus as asked for."""
 
-    kind: Literal["plug"] = "plug"
+    kind: Literal["plug", "x-instruction"] = Field(
+        "plug", description="plug: instruction data, translated; x-instruction: natural text, for which they are made"
+    )
     corpus: Path = Field(description="the corpus directory, relative to the working directory")
-    sources: tuple[Source, ...] = Field(min_length=1)
+    sources: tuple[Source, ...] = Field((), description="of kind plug: instruction data")
+    texts: tuple[Texts, ...] = Field((), description="of kind x-instruction: natural text of each of `languages`")
     pivot: Code = Field("en", description="the language in which the model will think")
     source_lang: Code | None = Field(
         None, description="language of the sources; default: the pivot. Another one is translated into the pivot too"
@@ -82,6 +87,11 @@ class Recipe(Settings):
     shard: str | None = Field(None, pattern=r"^[1-9]\d*/[1-9]\d*$", description="I/N: the I-th of N parts of the rows")
     limit: int | None = Field(None, ge=1, description="first N rows of all sources; removing it extends the corpus")
     screen: Screen = Screen()
+    passages: Passages = Passages()
+    generate: Generate = Generate()
+    rate: Rate | None = Field(Rate(), description="null: nothing is rated, all is kept (the comparison)")
+    edit: Edit | None = Field(None, description="the passages edited into answers; default: they stay as they are")
+    diversify: Diversify | None = Field(Diversify(), description="null: nothing is sampled, all is kept")
     translate: Translate = Translate()
     filter: Filter = Filter()
     dedup: Dedup = Dedup()
@@ -90,6 +100,36 @@ class Recipe(Settings):
     parallel: bool = Field(False, description="publish only rows kept in every language")
     split: Split = Split()
     publish: Publish = Publish()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_kind(cls, given: Any) -> Any:
+        """The defaults of x-instruction, whose languages hold other rows each."""
+        if not isinstance(given, dict) or given.get("kind") != "x-instruction":
+            return given
+        dedup = given.get("dedup") or {}
+        if isinstance(dedup, dict):
+            dedup = {"per_language": True, **dedup}
+        return {"layouts": ["x-instruct"], **given, "dedup": dedup}
+
+    @model_validator(mode="after")
+    def _goes_with_its_kind(self) -> Self:
+        natural = self.kind == "x-instruction"
+        blocks = ("sources", "source_lang", "translations", "screen") if natural else ("texts", "edit")
+        if stray := [key for key in blocks if getattr(self, key) != type(self).model_fields[key].default]:
+            raise ValueError(f"`{stray[0]}` is not for kind {self.kind}")
+        if not natural and not self.sources:
+            raise ValueError("`sources` is required: where instruction data comes from")
+        if not natural:
+            return self
+        if lacking := [code for code in self.languages if code not in {texts.lang for texts in self.texts}]:
+            raise ValueError(f"`texts` has none in {lacking[0]!r}, which is in `languages`")
+        if self.parallel or not self.dedup.per_language:
+            key = "parallel" if self.parallel else "dedup.per_language"
+            raise ValueError(f"`{key}`: the languages of kind x-instruction have no row in common")
+        if self.translate.fields != "all":
+            raise ValueError("`translate.fields` is not for kind x-instruction: `layouts` say what is translated")
+        return self
 
     @model_validator(mode="after")
     def _languages_differ(self) -> Self:
@@ -114,6 +154,16 @@ class Recipe(Settings):
         if shard and int(shard.partition("/")[0]) > int(shard.partition("/")[2]):
             raise ValueError("is I/N, the I-th of N parts: I is at most N")
         return shard
+
+    @property
+    def origins(self) -> tuple[Source | Texts, ...]:
+        """Where its rows come from, of either kind."""
+        return (*self.sources, *self.texts)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Its stages, in order: those of rows, and dist."""
+        return (*STAGES[self.kind], "dist")
 
     @property
     def last_stage(self) -> str:
@@ -141,7 +191,7 @@ class Recipe(Settings):
 
         Of what was asked again one may have more than the other: a part of a corpus in which no row needed it.
         """
-        for key in ("sources", "pivot", "source_lang", "languages", "translations", "limit", "screen"):
+        for key in (*OF_ROWS, "languages"):
             if getattr(self, key) != getattr(other, key):
                 return key
         one, two = (
@@ -159,6 +209,12 @@ class Recipe(Settings):
         asked, others = ([model.model_dump(exclude=_WHERE) for model in r.models] for r in (self, other))
         return None if asked == others else "models"
 
+
+OF_ROWS = (
+    *("kind", "sources", "texts", "pivot", "source_lang", "translations", "limit", "screen"),
+    *("passages", "generate", "rate", "edit", "diversify"),
+)
+"""Keys that say which rows there are."""
 
 _WHERE = {"base_url", "api_key_env", "price", "limits", "timeout_s"}
 """Keys of a model that say where it is and what it costs, but not what it answers."""

@@ -20,6 +20,8 @@ from plugdata.review.measured import Bounds
 from plugdata.rows import CONTRACTS, PAIR, SHARED, VERDICT, Status
 
 BY_LANGUAGE = tuple(stage for stage in CONTRACTS if stage not in SHARED)
+NATURAL = ("passages", "generate", "rate", "diversify")
+"""Stages before natural text and its instruction are a pair."""
 CHANCE, THRESHOLD = "random", "threshold"
 """Orders that any corpus has: by chance, and nearest to whichever bound is next."""
 
@@ -52,6 +54,8 @@ class View:
         rows = _these(self.scan(), ordinals)
         if self.stage in SHARED:
             rows = _untranslated(rows, self.manifest.pivot)
+        elif self.stage in NATURAL:
+            rows = _natural(rows, self.manifest.pivot)
         elif self.stage == "translate":
             in_pivot = stage_key("translate", self.manifest.pivot) in self.manifest.stages  # not the sources' language
             pivots = _these(self.corpus.scan("translate", self.manifest.pivot), ordinals) if in_pivot else None
@@ -157,3 +161,17 @@ def _untranslated(rows: pl.DataFrame, pivot: str) -> pl.DataFrame:
     lacking = {name: pl.lit(None, dtype) for name, dtype in PAIR.items() if name not in rows.columns}
     empty = {"instruction": pl.lit(None, pl.String), "response": pl.lit(None, pl.String)}
     return rows.with_columns(**{**lacking, **halves, **empty}).select(*PAIR)
+
+
+def _natural(rows: pl.DataFrame, pivot: str) -> pl.DataFrame:
+    """Passages as pairs: the instruction in the pivot as far as there is one, and what it is answered with."""
+    has = rows.columns
+    made = pl.col("candidates").list.first().struct.field("text") if "candidates" in has else pl.lit(None, pl.String)
+    halves = {
+        "pivot_instruction": pl.coalesce("instruction", made) if "instruction" in has else made,
+        "response": pl.coalesce("edited", "passage") if "edited" in has else pl.col("passage"),
+        "instruction": pl.lit(None, pl.String),
+        "pivot_lang": pl.lit(pivot),
+    }
+    lacking = {name: pl.lit(None, dtype) for name, dtype in PAIR.items() if name not in has}
+    return rows.with_columns(**{**lacking, **halves}).select(*PAIR)

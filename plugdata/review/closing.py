@@ -10,14 +10,12 @@ from plugdata.review import chosen, screen, stats
 def closing(corpus: Corpus) -> Group:
     """A small corpus on one long screen."""
     state = stats.state(corpus)
-    funnel = state.funnel
-    langs = list(funnel.until)
+    langs = list(state.funnel.until)
     out = [row for lang in langs for row in chosen.taken_out(corpus, lang).iter_rows(named=True)]
     kept = [row for lang in langs for row in chosen.sample(corpus, lang, 2, status="kept").iter_rows(named=True)]
     return Group(
         Text("What became of every row", "bold"),
-        screen.funnel(funnel),
-        *screen.mending(state.mending),
+        screen.state(state),
         Text(),
         Text("Taken out", "bold"),
         screen.taken_out(out),

@@ -37,6 +37,7 @@ class Share:
     online: Spend = NOTHING
     batch: Spend = NOTHING
     n_learnt: int = 0  # answers that the estimate rests on
+    task: str = "translate"  # the stage that asks
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Plan:
     hours: float | None
     bound_by: str  # the limit that decides: rpm, tpm, rpd or concurrency
     mode: str
+    unit: str = "rows"  # what was read
 
     @property
     def online(self) -> Spend:
@@ -111,15 +113,20 @@ def screen(plan: Plan) -> RenderableType:
     spends = [share.batch if plan.mode == "batch" else share.online for share in plan.shares]
     costs = any(spend.max for spend in spends)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    tasks = len({share.task for share in plan.shares}) > 1
     table.add_column("lang", no_wrap=True)
+    if tasks:
+        table.add_column("for", no_wrap=True)
     table.add_column("model", overflow="fold", min_width=8)  # what is long in a table that must fit
     for name in ("paid", "to ask", "calls", "tokens in", "tokens out", *(["money"] if costs else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for share, spend in zip(plan.shares, spends, strict=True):
         numbers = (share.paid, share.rows, share.calls, share.prompt_tokens, share.completion_tokens)
         money = [usd(spend.expected)] if costs else []
-        table.add_row(share.lang, share.model, *(f"{round(n):,}" for n in numbers), *money)
-    lines = [f"{plan.read:,} rows read, {plan.screened:,} worth a call in each language"]
+        named = (share.lang, share.task, share.model) if tasks else (share.lang, share.model)
+        table.add_row(*named, *(f"{round(n):,}" for n in numbers), *money)
+    each = " in each language" if plan.unit == "rows" else ""
+    lines = [f"{plan.read:,} {plan.unit} read, {plan.screened:,} worth a call{each}"]
     for mode, spend in (("online", plan.online), ("batch", plan.batch)):
         if spend.max:
             when = f", {_hours(plan.hours, plan.bound_by)}" if mode == "online" else ", each batch within 24 hours"

@@ -16,14 +16,25 @@ from plugdata import languages
 from plugdata.calls import money
 from plugdata.calls.ledger.archive import Use, together
 from plugdata.corpus import Progress
+from plugdata.review import natural
 from plugdata.review.measured import QUANTILES, Measurement
 from plugdata.review.shown import visible
-from plugdata.review.stats import Funnel, Mending, Numbers
+from plugdata.review.stats import Funnel, Mending, Numbers, State
 from plugdata.rows import Status
 from plugdata.translate.quality import Summary
 
 EXCERPT = 300
 """Characters of a text shown in a row: some five lines of half a terminal."""
+
+
+def state(state: State) -> Group:
+    """A corpus at this moment: its funnel, and notes."""
+    return Group(funnel(state.funnel), *notes(state))
+
+
+def notes(state: State) -> list[Text]:
+    """A line for whatever else is known of each language."""
+    return [*natural.lines(state.ratings), *mending(state.mending), *quality(state.quality)]
 
 
 def funnel(funnel: Funnel) -> Table:
@@ -34,7 +45,7 @@ def funnel(funnel: Funnel) -> Table:
         table.add_column(name, no_wrap=True)
     for lang in langs:
         table.add_column(lang, justify="right", no_wrap=True)
-    table.add_row("source", "read", *(str(funnel.rows[lang]) for lang in langs))
+    table.add_row(funnel.first, "read", *(str(funnel.rows[lang]) for lang in langs))
     for line in funnel.lines:
         counts = (f"−{line.n[lang]}" if lang in line.n else "·" for lang in langs)
         table.add_row(line.stage, f"{line.status}: {line.reason}", *counts, style="dim")

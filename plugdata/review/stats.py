@@ -10,7 +10,7 @@ from plugdata.calls.ledger import archive
 from plugdata.corpus import Corpus, Counts, Manifest, Progress, stage_key
 from plugdata.errors import FunnelError
 from plugdata.recipe import Recipe
-from plugdata.review import chosen, measured
+from plugdata.review import chosen, measured, natural
 from plugdata.review.chosen import BY_LANGUAGE
 from plugdata.review.measured import Measurement
 from plugdata.rows import CONTRACTS, DEDUP, QUALITY, SHARED
@@ -30,12 +30,14 @@ class Line(NamedTuple):
 
 
 class Funnel(NamedTuple):
-    """rows = kept + every line, in each language; `until` is the last stage that each language has finished."""
+    """rows = kept + every line, in each language; `until` is the last stage that each language has finished, `first`
+    the one that read them."""
 
     rows: dict[str, int]
     lines: list[Line]
     kept: dict[str, int]
     until: dict[str, str]
+    first: str = SHARED[0]
 
 
 class Mending(NamedTuple):
@@ -49,13 +51,15 @@ class Mending(NamedTuple):
 
 class State(NamedTuple):
     """A corpus at this moment. `progress` is of the stage at work, or of the one a dead run was at; `mending` of the
-    languages whose translation is finished and took a call; `quality` of those that have estimates."""
+    languages whose translation is finished and took a call; `quality` of those that have estimates; `ratings` of those
+    whose natural text was rated."""
 
     funnel: Funnel
     progress: Progress | None
     running: bool
     mending: dict[str, Mending]
     quality: list[Summary]
+    ratings: dict[str, natural.Ratings]
 
     def as_json(self) -> dict[str, Any]:
         """What `plugdata status --json` prints."""
@@ -68,6 +72,7 @@ class State(NamedTuple):
             "taken_out": [line._asdict() for line in self.funnel.lines],
             "quality": [found._asdict() for found in self.quality],
             "repair": {lang: mending._asdict() for lang, mending in self.mending.items()},
+            "ratings": {lang: ratings._asdict() for lang, ratings in self.ratings.items()},
         }
 
 
@@ -95,12 +100,13 @@ def state(corpus: Corpus) -> State:
     """The funnel of all finished stages, and what a run is at. Reads while another process writes."""
     manifest, progress = corpus.manifest(), corpus.progress()
     if manifest is None:
-        return State(Funnel({}, [], {}, {}), progress, corpus.is_locked(), {}, [])
+        return State(Funnel({}, [], {}, {}), progress, corpus.is_locked(), {}, [], {})
     langs = languages_of(manifest)
     repair = {lang: found for lang in langs if (found := mending(corpus, lang)) is not None}
     estimated = [lang for lang in langs if stage_key("quality", lang) in manifest.stages]
     quality = [found for lang in estimated for found in summary(_estimates(corpus, lang))]
-    return State(funnel(manifest, langs or [ALL]), progress, corpus.is_locked(), repair, quality)
+    ratings = {lang: marks for lang in langs if (marks := natural.ratings(corpus, lang)) is not None}
+    return State(funnel(manifest, langs or [ALL]), progress, corpus.is_locked(), repair, quality, ratings)
 
 
 def _estimates(corpus: Corpus, lang: str) -> pl.DataFrame:
@@ -146,7 +152,7 @@ def funnel(manifest: Manifest, langs: Sequence[str]) -> Funnel:
     if not manifest.stages:
         return Funnel({}, [], {}, {})
     lines: dict[tuple[str, str, str], dict[str, int]] = {}
-    n_rows, kept, until = {}, {}, {}
+    n_rows, kept, until, first = {}, {}, {}, SHARED[0]
     for lang in langs:
         stages = stage_counts(manifest, lang)
         for stage, counts in stages.items():
@@ -154,13 +160,13 @@ def funnel(manifest: Manifest, langs: Sequence[str]) -> Funnel:
                 for reason, n in reasons.items():
                     lines.setdefault((stage, status, reason), {})[lang] = n
             kept[lang], until[lang] = counts.kept, stage
-        n_rows[lang] = next(iter(stages.values())).rows
+        first, n_rows[lang] = next((stage, counts.rows) for stage, counts in stages.items())
         n_out = sum(line.get(lang, 0) for line in lines.values())
         if n_rows[lang] != kept[lang] + n_out:
             raise FunnelError(f"{lang}: {n_rows[lang]} rows were read, {kept[lang]} are kept and {n_out} taken out")
     order = list(CONTRACTS)
     ordered = sorted(lines.items(), key=lambda item: (order.index(item[0][0]), item[0]))
-    return Funnel(n_rows, [Line(*key, n) for key, n in ordered], kept, until)
+    return Funnel(n_rows, [Line(*key, n) for key, n in ordered], kept, until, first)
 
 
 def numbers(corpus: Corpus, recipe: Recipe) -> dict[str, Numbers]:

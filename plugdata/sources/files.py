@@ -7,55 +7,89 @@ as a whole is a SourceError. Must not know what the columns mean (records.py).
 CSV is read strictly: a quote that never closes would otherwise swallow the rest of the file as one text.
 """
 
+import bz2
 import csv
 import gzip
+import hashlib
 import io
+import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from plugdata.errors import SourceError
 from plugdata.sources import json_text
-from plugdata.sources.raw import Record, escaped, printable
+from plugdata.sources.raw import MAX_RAW, MAX_RECORD, Record, escaped, printable
 
 TYPES = (".json", ".jsonl", ".ndjson", ".csv", ".parquet")
-_COMPRESSED = (".gz", ".zst")
-_READABLE = "read are .json, .jsonl, .ndjson and .csv (also .gz, .zst), .parquet, and folders of these"
+TEXT_TYPES = (*TYPES, ".txt", ".xml", "wiki")
+"""Of collections of text (documents.py). wiki: what WikiExtractor writes, which has no extension."""
+
+_COMPRESSED = (".gz", ".zst", ".bz2")
+_WIKI = re.compile(r"wiki_\d+")
+_READABLE = "read are {} (also .gz, .zst, .bz2), .parquet, and folders of these"
 
 _MAX_FIELD = 2**31 - 1  # the csv module's own limit of 131,072 characters is shorter than a long response
 _BLOCK = 1_000  # Parquet rows turned into Python objects at a time
 
 
-def listed(path: Path) -> list[Path]:
-    """The data files of a path, sorted: itself, or those directly in the folder. Raises SourceError without any."""
+def listed(path: Path, types: Sequence[str] = TYPES, *, deep: bool = False) -> list[Path]:
+    """The data files of a path, sorted: itself, or those in the folder; deep: and in the folders within it.
+
+    Raises SourceError without any.
+    """
+    readable = _READABLE.format(", ".join(name for name in types if name.startswith(".") and name != ".parquet"))
     if not path.exists():
         raise SourceError(f"{path} does not exist", "a Hub data set goes by `id`, a file by `path`")
     if not path.is_dir():
-        if not _type(path):
-            raise SourceError(f"{path} is of no type that can be read", _READABLE)
+        if not type_of(path, types):
+            raise SourceError(f"{path} is of no type that can be read", readable)
         return [path]
     with reading(path):
-        files = sorted(file for file in path.iterdir() if _type(file) and not file.name.startswith("."))
+        found = (file for file in path.rglob("*") if not file.is_dir()) if deep else path.iterdir()
+        files = sorted(file for file in found if type_of(file, types) and not _hidden(file.relative_to(path)))
     if not files:
-        raise SourceError(f"{path} holds no data file", _READABLE)
+        raise SourceError(f"{path} holds no data file", readable)
     return files
 
 
-def records(path: Path) -> Iterator[Record]:
-    """The records of one file, in order. Raises SourceError if it cannot be opened, or is damaged as a whole."""
+def _hidden(file: Path) -> bool:
+    return any(part.startswith(".") for part in file.parts)
+
+
+def digest(path: Path, files: Sequence[Path]) -> str:
+    """ "sha256:…" of a file, or of the names and digests of those of a folder. Raises SourceError."""
+    digests = [(file.relative_to(path).as_posix(), _sha256(file)) for file in files]
+    if not path.is_dir():
+        return f"sha256:{digests[0][1]}"
+    listing = "".join(f"{sha256}  {name}\n" for name, sha256 in digests)  # as sha256sum writes it
+    return f"sha256:{hashlib.sha256(listing.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def _sha256(file: Path) -> str:
+    with reading(file), open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def records(path: Path, name: str = "", most: int = -1) -> Iterator[Record]:
+    """The records of one file, in order; `name` is what their places call it, else its own.
+
+    most: as of json_text.document. Raises SourceError if it cannot be opened, or is damaged as a whole.
+    """
+    name, kind = name or path.name, type_of(path)
     with reading(path):
-        if _type(path) == ".parquet":
-            yield from _parquet(path)
+        if kind == ".parquet":
+            yield from _parquet(path, name)
             return
         with _opened(path) as stream:
-            if _type(path) == ".csv":
-                yield from _csv(stream, path.name)
-            elif _type(path) == ".json":
-                yield from json_text.document(stream, path.name)
+            if kind == ".csv":
+                yield from _csv(stream, name)
+            elif kind == ".json":
+                yield from json_text.document(stream, name, most)
             else:
-                yield from json_text.lines(stream, path.name)
+                yield from json_text.lines(stream, name)
 
 
 @contextmanager
@@ -70,19 +104,25 @@ def reading(path: Path) -> Iterator[None]:
         raise SourceError(f"{path} cannot be read: {said}", "is the file whole and what its name says?") from error
 
 
-def _type(path: Path) -> str:
-    """The extension that says how a file is read; "" if it is of no type we read."""
-    suffixes = path.suffixes[-2:]
-    if suffixes and suffixes[-1].lower() in _COMPRESSED:
-        inner = suffixes[0].lower()
-        return inner if inner in TYPES and inner != ".parquet" else ""
-    return path.suffix.lower() if path.suffix.lower() in TYPES else ""
+def type_of(path: Path, types: Sequence[str] = TYPES) -> str:
+    """The extension that says how a file is read, or "wiki"; "" if it is of none of the types."""
+    packed = path.suffix.lower() in _COMPRESSED
+    plain = Path(path.stem) if packed else path
+    kind = "wiki" if _WIKI.fullmatch(plain.name) else plain.suffix.lower()
+    return kind if kind in types and not (packed and kind == ".parquet") else ""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[io.BufferedReader]:
+    """The file's bytes, decompressed."""
+    with open(path, "rb") as file, _inflated(file, path.suffix.lower()) as stream:
+        yield stream
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """The file's bytes, decompressed, behind the byte order mark. Raises SourceError for UTF-16."""
-    with open(path, "rb") as file, _inflated(file, path.suffix.lower()) as stream:
+    with opened(path) as stream:
         mark = stream.peek(3)[:3]
         if mark[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise SourceError(f"{path} is UTF-16 text, not UTF-8", "iconv -f UTF-16 -t UTF-8 turns it round")
@@ -96,6 +136,8 @@ def _inflated(file: io.BufferedReader, suffix: str) -> io.BufferedReader:
         import pyarrow as pa
 
         return io.BufferedReader(pa.CompressedInputStream(file, "zstd"))
+    if suffix == ".bz2":
+        return io.BufferedReader(bz2.BZ2File(file))
     return io.BufferedReader(gzip.GzipFile(fileobj=file)) if suffix == ".gz" else file
 
 
@@ -132,14 +174,19 @@ def _csv(stream: BinaryIO, name: str) -> Iterator[Record]:
             yield Record(place, value, printable(raw).rstrip("\r\n"), fault)
 
 
-def _noted(text: Iterable[str], taken: list[str]) -> Iterator[str]:
-    """The lines of a text, each written down as it is taken."""
-    for line in text:
+def _noted(text: io.TextIOBase, taken: list[str]) -> Iterator[str]:
+    """The lines of a text, each written down as it is taken. Raises csv.Error, and ends, at a record without end."""
+    length = 0
+    while line := text.readline(MAX_RECORD - length + 1 if taken else MAX_RECORD + 1):
+        length = length + len(line) if taken else len(line)
+        if length > MAX_RECORD:
+            taken.append(line[:MAX_RAW])
+            raise csv.Error(f"a record of more than {MAX_RECORD:,} characters; nothing behind it was read")
         taken.append(line)
         yield line
 
 
-def _parquet(path: Path) -> Iterator[Record]:
+def _parquet(path: Path, name: str) -> Iterator[Record]:
     import pyarrow.parquet as pq
 
     row = 0
@@ -147,4 +194,4 @@ def _parquet(path: Path) -> Iterator[Record]:
         for batch in file.iter_batches(_BLOCK):
             for value in batch.to_pylist():
                 row += 1
-                yield Record(f"{path.name}:row {row}", value)
+                yield Record(f"{name}:row {row}", value)

@@ -7,13 +7,26 @@ imported inside the functions: they take two thirds of a second.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from plugdata.errors import SourceError
-from plugdata.recipe import Source
 from plugdata.sources.raw import Record
 
 
-def records(source: Source) -> Iterator[Record]:
+class Named(Protocol):
+    """What a recipe says of a Hub data set: its Source and its Texts do."""
+
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def config(self) -> str | None: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def revision(self) -> str | None: ...
+
+
+def records(source: Named) -> Iterator[Record]:
     """The rows of one split, in order. Raises SourceError if they cannot be had."""
     from datasets import load_dataset
 
@@ -28,7 +41,12 @@ def records(source: Source) -> Iterator[Record]:
             yield Record(f"{source.id}:row {number}", row)
 
 
-def commit(source: Source) -> str:
+def digest(source: Named) -> str:
+    """What it holds now: "hub:ID[CONFIG/SPLIT]@COMMIT". Raises SourceError."""
+    return f"hub:{source.id}[{source.config or ''}/{source.split}]@{commit(source)}"
+
+
+def commit(source: Named) -> str:
     """The commit that the source's revision stands for now. Raises SourceError."""
     from huggingface_hub import HfApi
 
@@ -37,7 +55,7 @@ def commit(source: Source) -> str:
 
 
 @contextmanager
-def _asking(source: Source) -> Iterator[None]:
+def _asking(source: Named) -> Iterator[None]:
     """Turn the libraries' errors into a SourceError of one line, with what to do about it."""
     import pyarrow as pa
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
@@ -64,6 +82,6 @@ _REACH = "is this machine offline? A copy downloaded elsewhere can be read by `p
 _CHOICE = "choose with the source's `config`, `split` and `revision`, or download it and read it by `path`"
 
 
-def _what(source: Source, said: str) -> str:
+def _what(source: Named, said: str) -> str:
     lines = [line.strip() for line in said.splitlines()[:2] if line.strip()]
     return f"{source.id}: {' '.join(lines) or 'cannot be read'}"

@@ -8,14 +8,14 @@ Owns JSON's syntax. A record that cannot be parsed is a Record with a `fault`, n
   and a wrong guess would pair an instruction with another's response.
 """
 
-import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from plugdata.errors import SourceError
-from plugdata.sources.raw import MAX_RAW, Record, escaped, printable
+from plugdata.sources.raw import MAX_RAW, MAX_RECORD, Record, escaped, printable
 
 _ROOM = re.compile(r"[ \t\n\r]*")
 
@@ -30,12 +30,28 @@ class _Fault(ValueError):
 
 def lines(stream: BinaryIO, name: str) -> Iterator[Record]:
     """The records of JSON Lines, one a line. Blank lines are none."""
-    for number, data in enumerate(stream, 1):
+    yield from _records(iter(lambda: _next_line(stream), b""), name)
+
+
+def _records(found: Iterable[bytes], name: str) -> Iterator[Record]:
+    for number, data in enumerate(found, 1):
         if data.strip():
             yield _line(data, f"{name}:{number}")
 
 
+def _next_line(stream: BinaryIO) -> bytes:
+    """The next line; of one that is too long the first MAX_RECORD + 1 bytes."""
+    data = more = stream.readline(MAX_RECORD + 1)
+    if len(data) > MAX_RECORD:
+        while more and not more.endswith(b"\n"):
+            more = stream.readline(2**20)
+    return data
+
+
 def _line(data: bytes, place: str) -> Record:
+    if len(data) > MAX_RECORD:
+        raw = data[:MAX_RAW].decode(errors="backslashreplace")
+        return Record(place, None, raw, f"a line of more than {MAX_RECORD // 2**20} MiB")
     try:
         line = data.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -50,18 +66,23 @@ def _line(data: bytes, place: str) -> Record:
     return Record(place, value, line)
 
 
-def document(stream: BinaryIO, name: str) -> Iterator[Record]:
+def document(stream: BinaryIO, name: str, most: int = -1) -> Iterator[Record]:
     """The records of a `.json` file: an array, an object with one list of objects in it, or JSON Lines after all.
 
-    Raises SourceError for an object with several lists, for which of them is meant nothing says.
+    most: bytes of what must be read whole; -1: any number. Raises SourceError beyond it, and for an object with
+    several lists, for which of them is meant nothing says.
     """
-    data = stream.read()
+    head = list(_first_two(stream, most))
+    if _are_lines(head):
+        yield from _records(chain(head, iter(lambda: _next_line(stream), b"")), name)
+        return
+    data = b"".join(head) + stream.read(most)
+    if 0 <= most <= len(data):
+        raise SourceError(f"{name} is one JSON value of {most // 2**20} MiB or more", "turn it into lines: jq -c '.[]'")
     text = data.decode(errors="surrogateescape")
     start = _after_room(text, 0)
     if text[start : start + 1] == "[":
         yield from _elements(text, start, name, to_the_end=True)
-    elif _holds_lines(text, start):
-        yield from lines(io.BytesIO(data), name)
     else:
         inside = _list_inside(text, start, name)
         if inside is None:
@@ -70,13 +91,22 @@ def document(stream: BinaryIO, name: str) -> Iterator[Record]:
             yield from _elements(text, inside, name, to_the_end=False)
 
 
-def _holds_lines(text: str, start: int) -> bool:
-    """Whether a document is JSON Lines: its first line is a record of its own, and more follow."""
-    end = text.find("\n", start)
-    if end < 0 or not text[end:].strip():
-        return not text[start:].strip()
+def _first_two(stream: BinaryIO, most: int) -> Iterator[bytes]:
+    """The lines up to the second that is not blank."""
+    n_found = 0
+    while n_found < 2 and (line := stream.readline(most)):
+        yield line
+        n_found += bool(line.strip())
+
+
+def _are_lines(head: list[bytes]) -> bool:
+    """Whether a document that starts so is JSON Lines: its first line is a record of its own, and more follow."""
+    first, *more = [line.decode(errors="surrogateescape") for line in head if line.strip()] or [""]
+    if not more:
+        return not first
+    start = _after_room(first, 0)
     try:
-        return not text[_decode(text[:end], start)[1] : end].strip()
+        return first[start] != "[" and not first[_decode(first, start)[1] :].strip()
     except _Fault:
         return False
 

@@ -5,6 +5,10 @@ from typing import NamedTuple
 MAX_RAW = 100_000
 """Characters kept of a record that could not be read: its place says where all of it is."""
 
+MAX_RECORD = 32 * 2**20
+"""Bytes of a line of JSON, characters of a record of CSV. A longer one is a fault, so that a file that is one line
+takes no more memory than this. Ours: ten times "War and Peace" in UTF-8."""
+
 
 class Record(NamedTuple):
     """One record as it was read."""

@@ -4,7 +4,6 @@ Owns the way from a recipe's Source to rows, in source order and bounded memory.
 format, a record is stands in the modules beside this one.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
@@ -60,13 +59,9 @@ def digest(source: Source, folder: Path) -> str:
     Raises SourceError where the source cannot be read or reached.
     """
     if source.id:
-        return f"hub:{source.id}[{source.config or ''}/{source.split}]@{hub.commit(source)}"
+        return hub.digest(source)
     path = _path(source, folder)
-    digests = [(file.name, _sha256(file)) for file in files.listed(path)]
-    if not path.is_dir():
-        return f"sha256:{digests[0][1]}"
-    listing = "".join(f"{sha256}  {name}\n" for name, sha256 in digests)  # as sha256sum writes it
-    return f"sha256:{hashlib.sha256(listing.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    return files.digest(path, files.listed(path))
 
 
 def has_ids(source: Source, folder: Path, lang: str = "en") -> bool:
@@ -111,11 +106,6 @@ def _with_shape(
 
 def _path(source: Source, folder: Path) -> Path:
     return folder / Path(str(source.path)).expanduser()
-
-
-def _sha256(file: Path) -> str:
-    with files.reading(file), open(file, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _frame(batch: list[Row]) -> pl.DataFrame:

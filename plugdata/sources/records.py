@@ -96,7 +96,7 @@ def to_row(record: Record, shape: Shape, source: Source, ordinal: int, index: in
     """The row of a record, whatever the record is. `index`: its number within the source."""
     value = record.value if isinstance(record.value, dict) else {}
     source_id = own_id(record, shape) or str(index)
-    license = _license(source, _field(value, shape, "license"))
+    license = license_of(source.license, source.id, _field(value, shape, "license"))
     faults: list[tuple[Reason, str]] = []
     given, label = None, source.label
     try:
@@ -272,10 +272,11 @@ def _given_id(value: dict[str, Any], shape: Shape) -> str | None:
     return found
 
 
-def _license(source: Source, own: object) -> str | None:
-    declared = licenses.normal(source.license) or licenses.known_source(source.id or "")
+def license_of(declared: str | None, hub_id: str | None, own: object) -> str | None:
+    """The licence of a record: its own or that of its source, the stricter; None where neither is told."""
+    whole = licenses.normal(declared) or licenses.known_source(hub_id or "")
     said = licenses.normal(own) if isinstance(own, str) and not escaped(own) else None
-    return declared if said is None else licenses.stricter([said, declared or said])
+    return whole if said is None else licenses.stricter([said, whole or said])
 
 
 def _raw(record: Record) -> str:

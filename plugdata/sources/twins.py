@@ -10,7 +10,7 @@ import polars as pl
 from plugdata.rows import Reason, Status, kept, take_out
 
 
-def merge_twins(rows: pl.DataFrame, stricter: Callable[[list[str | None]], str | None]) -> pl.DataFrame:
+def merge_twins(rows: pl.DataFrame, stage: str, stricter: Callable[[list[str | None]], str | None]) -> pl.DataFrame:
     """Of kept rows with the same id the one with the smallest ordinal stays; later ones are dropped (DUPLICATE_ID).
 
     The one that stays gets the twins' provenance behind its own and the stricter of all their licences; the detail
@@ -40,7 +40,7 @@ def merge_twins(rows: pl.DataFrame, stricter: Callable[[list[str | None]], str |
     )
     detail = pl.format("the same texts as {}", "_place")
     later = pl.col("ordinal") > pl.col("_first")
-    taken = take_out(merged, "source", Status.DROPPED, [(Reason.DUPLICATE_ID, later, detail)])
+    taken = take_out(merged, stage, Status.DROPPED, [(Reason.DUPLICATE_ID, later, detail)])
     return taken.select(rows.columns)
 
 

@@ -5,25 +5,38 @@ so that whether it must run can be decided without running it. Order, freshness 
 """
 
 from plugdata.stages.curation import check_filters, deduplicated, filtered, measure, pairs
+from plugdata.stages.diversity import check_embedder, diversified
+from plugdata.stages.diversity import table as verb_nouns
+from plugdata.stages.generation import Generation, Rating
 from plugdata.stages.models import ledger_path, pool, served_as, serving
+from plugdata.stages.natural import NaturalTranslation
+from plugdata.stages.passages import passages
 from plugdata.stages.publishing import publish
 from plugdata.stages.quality import Estimates
 from plugdata.stages.sourcing import screen, source, source_records
-from plugdata.stages.step import Step
+from plugdata.stages.step import Ask, Asking, Step
 from plugdata.stages.translation import Translation, chosen, given
 
 __all__ = [
+    "Ask",
+    "Asking",
     "Estimates",
+    "Generation",
+    "NaturalTranslation",
+    "Rating",
     "Step",
     "Translation",
+    "check_embedder",
     "check_filters",
     "chosen",
     "deduplicated",
+    "diversified",
     "filtered",
     "given",
     "ledger_path",
     "measure",
     "pairs",
+    "passages",
     "pool",
     "publish",
     "screen",
@@ -31,4 +44,5 @@ __all__ = [
     "serving",
     "source",
     "source_records",
+    "verb_nouns",
 ]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
-from plugdata import assets, languages, pair, rows
+from plugdata import languages, pair, rows
 from plugdata.checks import lid
 from plugdata.corpus import Corpus, stage_key
 from plugdata.curate import dedup, filters
-from plugdata.errors import InputError
 from plugdata.recipe import Recipe
 from plugdata.stages import contamination, elsewhere
+from plugdata.stages.models import identifier
 from plugdata.stages.step import Apply, Map, Say, Step, row_wise
 
 
@@ -40,10 +40,7 @@ def pairs(corpus: Corpus, recipe: Recipe) -> list[Step]:
 
 def measure(corpus: Corpus, recipe: Recipe, say: Say, map: Map = map) -> list[Step]:
     """What the filters look at, as columns. The language ID model is fetched when the first row needs it."""
-    named = recipe.filter.lid.model or "lid176"
-    asset = assets.LID_MODELS.get(named)
-    identity = asset.sha256 if asset else _sha256(Path(named))
-    fetched = cache(lambda: assets.fetch(asset, say=say) if asset else Path(named))
+    identity, fetched = identifier(recipe, say)
     candidates = recipe.filter.lid.candidates
     wanted = recipe.filter.length.tokenizer
     find_pii = recipe.filter.pii.action != "off"
@@ -148,10 +145,3 @@ def _measured(
     """`filters.measure` with the models of files: what a worker is asked."""
     counts = filters.tokens.load(tokenizer) if tokenizer else None
     return filters.measure(batch, lid.load(model), counts, candidates=candidates, find_pii=find_pii)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return assets.sha256_of(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,8 +1,10 @@
-"""The models of a recipe: what is called, under which name it answers, and what runs here while it is called."""
+"""The models of a recipe: what is called, under which name it answers, and what runs here while it is called; what
+identifies languages."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from plugdata import assets
@@ -65,6 +67,19 @@ def _served(model: Model, say: Say) -> Iterator[Model]:
     slots = model.limits.concurrency
     with local.serve(path, slots=slots, context_tokens=LOCAL_CONTEXT_TOKENS) as base_url:
         yield model.model_copy(update={"base_url": base_url})
+
+
+def identifier(recipe: Recipe, say: Say) -> tuple[str, Callable[[], Path]]:
+    """What identifies the languages of rows: the hash of the model's file, and the file, fetched when it is first
+    needed. Raises InputError for a file that cannot be read."""
+    named = recipe.filter.lid.model or "lid176"
+    if asset := assets.LID_MODELS.get(named):
+        return asset.sha256, cache(lambda: assets.fetch(asset, say=say))
+    path = Path(named)
+    try:
+        return assets.sha256_of(path), lambda: path
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def ledger_path(corpus: Corpus, recipe: Recipe) -> Path:

@@ -56,9 +56,9 @@ def _answers(ledger: archive.Summary) -> archive.Summary:
 
 
 def _models(uses: list[archive.Use]) -> list[ModelUse]:
-    """What each model was asked for, translation first."""
+    """What each model was asked for, that of which rows are made first."""
     by: dict[tuple[Task, str], list[archive.Sum]] = {}
-    for use in sorted(uses, key=lambda use: (use.stage != "translate", use.model)):
+    for use in sorted(uses, key=lambda use: (use.stage not in ("generate", "translate"), use.model)):
         by.setdefault((_task(use), use.model), []).append(use.sum)
     found = [(task, model, archive.together(sums)) for (task, model), sums in by.items()]
     return [
@@ -77,9 +77,12 @@ def _models(uses: list[archive.Use]) -> list[ModelUse]:
     ]
 
 
+_TASKS: dict[str, Task] = {ROUTE_STAGE: "classification", "generate": "generation", "rate": "rating", "edit": "editing"}
+
+
 def _task(use: archive.Use) -> Task:
-    if use.stage == ROUTE_STAGE:
-        return "classification"
+    if use.stage in _TASKS:
+        return _TASKS[use.stage]
     if use.stage == "quality":
         return "judging" if use.prompt == JUDGE_PROMPT else "back-translation"
     return "translation"
@@ -88,7 +91,7 @@ def _task(use: archive.Use) -> Task:
 def _providers(recipe: Recipe) -> dict[str, Provider]:
     """Who serves the recipe's models, of those that are known. Where a recipe names no endpoint, it is the client's."""
     estimates = (recipe.quality.back_translation, recipe.quality.judge)
-    others = [by.model for by in (*recipe.translate.again, *estimates) if by and by.model]
+    others = [by.model for by in (*recipe.translate.again, *estimates, recipe.rate, recipe.edit) if by and by.model]
     remote = [model for model in (*recipe.models, *others) if model.model != "local"]
     found = {model.served_as or model.model: licenses.provider(client.base_url(model)) for model in remote}
     return {model: provider for model, provider in found.items() if provider}

@@ -3,6 +3,7 @@ money: only rows that are otherwise kept are asked about."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,7 @@ from plugdata.corpus import Corpus, stage_key
 from plugdata.recipe import Model, Recipe
 from plugdata.recipe.quality import BackTranslation, Judge
 from plugdata.stages.models import pool, pool_of
-from plugdata.stages.step import Step
+from plugdata.stages.step import Ask, Step
 from plugdata.translate import quality
 from plugdata.translate.quality.back import PROMPT as BACK_PROMPT
 from plugdata.translate.quality.back import back_translator
@@ -66,12 +67,17 @@ class Estimates:
     def __init__(self, corpus: Corpus, recipe: Recipe) -> None:
         self._corpus = corpus
         self._settings = recipe.quality
-        self.n_failed: Counter[str] = Counter()
-        """By language, the estimates whose calls failed, of rows that were made."""
-        self.kinds = (
+        self._n_failed: Counter[str] = Counter()  # by language, of rows that were made
+        self._kinds = (
             Estimate(recipe, recipe.quality.back_translation, BACK_PROMPT),
             Estimate(recipe, recipe.quality.judge, JUDGE_PROMPT),
         )
+
+    def rounds(self, langs: Sequence[str], ledger: Ledger) -> Iterator[Ask]:
+        """A round for each kind of estimate."""
+        for kind in self._kinds:
+            jobs = partial(kind.jobs, self._corpus, langs)
+            yield Ask(jobs, kind.pool, sum(1 for _ in jobs()))
 
     def step(self, lang: str, ledger: Ledger | None = None) -> Step:
         """The rows of a language, from the answers in a ledger; without one, only good to ask whether it is fresh."""
@@ -79,14 +85,23 @@ class Estimates:
         def estimated() -> Iterator[pl.DataFrame]:
             assert ledger is not None
             for batch in self._corpus.batches("dedup", lang):
-                backs, verdicts = (kind.outcomes(batch, lang, ledger) for kind in self.kinds)
+                backs, verdicts = (kind.outcomes(batch, lang, ledger) for kind in self._kinds)
                 made = quality.apply(batch, self._settings, backs, verdicts)
-                self.n_failed[lang] += made.back_translation.failed + made.judge.failed
+                self._n_failed[lang] += made.back_translation.failed + made.judge.failed
                 yield made.rows
 
-        settings = [kind.identity() for kind in self.kinds]
+        settings = [kind.identity() for kind in self._kinds]
         inputs = (stage_key("dedup", lang),)
-        return Step(quality.STAGE, lang, inputs, settings, quality.VERSION, rows.QUALITY, estimated)
+        return Step(
+            quality.STAGE,
+            lang,
+            inputs,
+            settings,
+            quality.VERSION,
+            rows.QUALITY,
+            estimated,
+            n_failed=lambda: self._n_failed[lang],
+        )
 
 
 def _pool(recipe: Recipe, model: Model | None) -> tuple[Member, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -19,9 +20,11 @@ from plugdata.translate import route
 
 def source_records(recipe: Recipe) -> tuple[SourceRecord, ...]:
     """What a corpus is bound to: each source's name and the digest of its content."""
+    of_sources = (sources.digest(source, Path()) for source in recipe.sources)
+    of_texts = (sources.documents_digest(texts) for texts in recipe.texts)
     return tuple(
-        SourceRecord(name=source.label, digest=sources.digest(source, Path()), license=source.license)
-        for source in recipe.sources
+        SourceRecord(name=origin.label, digest=digest, license=origin.license)
+        for origin, digest in zip(recipe.origins, chain(of_sources, of_texts), strict=True)
     )
 
 
@@ -44,7 +47,7 @@ def source(corpus: Corpus, recipe: Recipe, records: tuple[SourceRecord, ...]) ->
         n_rows = 0
         for frame in sources.whole_groups(sorting.by_columns(read(), ["id", "ordinal"], corpus.spill)):
             n_rows += frame.height
-            yield sources.merge_twins(frame, licenses.stricter)
+            yield sources.merge_twins(frame, "source", licenses.stricter)
         if not n_rows:
             raise InputError(f"no rows in {', '.join(origin.label for origin in recipe.sources)}")
 
@@ -79,7 +82,7 @@ def screen(corpus: Corpus, recipe: Recipe, map: Map = map) -> list[Step]:
             again = corpus.batches("source")
             found = dedup.source_duplicates(alive(), again, recipe.screen, corpus.spill, against)
             for batch in alive():
-                yield _of_shard(dedup.screen_duplicates(batch, found), recipe.shard)
+                yield of_shard(dedup.screen_duplicates(batch, found), "screen", recipe.shard)
 
     versions = [sources.lint.VERSION, dedup.VERSION, route.VERSION]
     settings = {
@@ -102,11 +105,11 @@ def _judged(batch: pl.DataFrame, *, responses: bool, policies: Mapping[str, str]
     return routed.select(*rows.VERDICT, "task_class", "policy")
 
 
-def _of_shard(screened: pl.DataFrame, shard: str | None) -> pl.DataFrame:
+def of_shard(batch: pl.DataFrame, stage: str, shard: str | None) -> pl.DataFrame:
     """The rows with those of other shards taken out. A row's shard follows from its id, on every machine alike."""
     if shard is None:
-        return screened
+        return batch
     part, n = (int(number) for number in shard.split("/"))
     of = pl.col("id").str.slice(len("b2:"), 8).str.to_integer(base=16) % n + 1
     told = pl.concat_str(pl.lit("shard "), of, pl.lit(f"/{n}"))
-    return rows.take_out(screened, "screen", rows.Status.DROPPED, [(rows.Reason.OTHER_SHARD, of != part, told)])
+    return rows.take_out(batch, stage, rows.Status.DROPPED, [(rows.Reason.OTHER_SHARD, of != part, told)])

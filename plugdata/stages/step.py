@@ -1,11 +1,14 @@
 """What a stage of a corpus is: its inputs, its settings, and the function that makes its rows."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
+from plugdata.calls.dispatch import Job
+from plugdata.calls.ledger.store import Ledger
+from plugdata.calls.pool import Member
 from plugdata.corpus import Corpus, stage_key
 
 Say = Callable[[str], None]
@@ -27,10 +30,31 @@ class Step:
     frames: Callable[[], Iterable[pl.DataFrame]]
     fitted: Callable[[], Mapping[str, float]] = dict
     """What it took from all rows before it judged any; asked for when its rows are made."""
+    n_failed: Callable[[], int] = int
+    """Once its rows are made, how many failed in part, without its showing in their status: the next run makes
+    them again."""
 
     @property
     def key(self) -> str:
         return stage_key(self.stage, self.lang)
+
+
+class Ask(NamedTuple):
+    """What is asked of a pool: so many jobs, which may be gone through several times."""
+
+    jobs: Callable[[], Iterable[Job]]
+    pool: Sequence[Member]
+    total: int
+
+
+class Asking(Protocol):
+    """A stage whose rows are made of answers."""
+
+    def rounds(self, langs: Sequence[str], ledger: Ledger) -> Iterable[Ask]:
+        """What some languages ask, one after the other: a later round may go by the answers to an earlier one."""
+
+    def step(self, lang: str, ledger: Ledger | None = None) -> Step:
+        """The rows of a language, from the answers in a ledger; without one, only good to ask whether it is fresh."""
 
 
 def row_wise(

@@ -1,6 +1,6 @@
 """The translate stage: its tasks, and the rows that answers make."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from plugdata.corpus import Corpus
 from plugdata.errors import InputError
 from plugdata.recipe import Existing, Recipe
 from plugdata.stages.models import pool
-from plugdata.stages.step import Say, Step
+from plugdata.stages.step import Ask, Say, Step
 from plugdata.translate import given as given_rows
 from plugdata.translate import glossary, verify
 from plugdata.translate import stage as translation
@@ -35,13 +35,14 @@ class Translation:
         self.pool = pool(recipe) if recipe.asked else ()
         self._corpus = corpus
         self._prompt = PROTOCOLS[recipe.translate.protocol].system
-        self.identifier = _identifier(say)
-        self._glossaries = {lang: _glossary(recipe, lang) for lang in recipe.asked}
+        self.identifier = identifier(say)
+        self._glossaries = {lang: glossary_of(recipe, lang) for lang in recipe.asked}
         self._again = {
             lang: [chosen(again.rows, lang) for again in recipe.translate.again if again.model] for lang in recipe.asked
         }
         self._tasks = {lang: self._task(recipe, lang) for lang in recipe.asked}
-        self._settings = _settings(recipe, self.pool)
+        self._settings = settings_of(recipe, self.pool)
+        self._is_judged = recipe.translate.check_language
 
     def _task(self, recipe: Recipe, lang: str) -> list[Translator]:
         """The task of a language, for each member of the pool."""
@@ -58,6 +59,13 @@ class Translation:
             )
             for member in self.pool
         ]
+
+    def rounds(self, langs: Sequence[str], ledger: Ledger) -> Iterator[Ask]:
+        """All in one: a row's texts share its calls."""
+        if self._is_judged:
+            self.identifier()  # what is missing is told before a call is paid
+        n_rows = self._corpus.scan("screen").filter(rows.kept()).select(pl.len()).collect().item()
+        yield Ask(lambda: self.jobs(langs), self.pool, n_rows * len(langs))
 
     def jobs(self, langs: Iterable[str]) -> Iterator[Job]:
         """Every kept row with its tasks, language by language."""
@@ -92,14 +100,14 @@ class Translation:
 
 def given(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
     """The rows of the languages whose translations one already has."""
-    identifier = _identifier(say) if recipe.translate.check_language else None
+    judged_by = identifier(say) if recipe.translate.check_language else None
 
     def step(existing: Existing) -> Step:
         asked = verify.Asked(
             languages.get(recipe.read_lang),
             languages.get(existing.lang),
-            identifier,
-            _glossary(recipe, existing.lang),
+            judged_by,
+            glossary_of(recipe, existing.lang),
             frozenset(),
         )
 
@@ -130,12 +138,12 @@ def given(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
     return [step(existing) for existing in recipe.translations]
 
 
-def _identifier(say: Say) -> Callable[[], lid.Model]:
+def identifier(say: Say) -> Callable[[], lid.Model]:
     """What identifies languages, fetched when it is first needed."""
     return cache(lambda: lid.load(assets.fetch(assets.LID176, say=say)))
 
 
-def _settings(recipe: Recipe, members: Iterable[Member]) -> dict[str, Any]:
+def settings_of(recipe: Recipe, members: Iterable[Member]) -> dict[str, Any]:
     """What the rows of every language depend on."""
     settings = recipe.translate
     protocol = PROTOCOLS[settings.protocol]
@@ -148,7 +156,7 @@ def _settings(recipe: Recipe, members: Iterable[Member]) -> dict[str, Any]:
     }
 
 
-def _glossary(recipe: Recipe, lang: str) -> Glossary:
+def glossary_of(recipe: Recipe, lang: str) -> Glossary:
     path = recipe.translate.glossary
     return glossary.load(path, lang) if path else Glossary()
 

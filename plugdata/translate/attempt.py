@@ -10,6 +10,9 @@ again, up to `repair` times a row:
     all else                with the fault named, see ask.py; after the last repair the texts that are at fault once
                             more, each by itself
 
+An answer that is believed but leaves single words untranslated is worth a repair too, one in a row: the better of the
+two counts, and what is still left in it is for `filter` to judge. More would spend what other faults need.
+
 What a row sends stands in record.py, how in protocols.py and ask.py, what is believed in verify.py.
 """
 
@@ -93,6 +96,7 @@ class Attempt:
         self.tier = tier
         self.repair = repair
         self.repairs = 0
+        self.may_finish = policy != "keep-span"  # whose texts hold words of the source's language on purpose
         self.mended_before = mended
         self.mended = list(mended)
 
@@ -161,12 +165,9 @@ class Attempt:
             self.repairs += 1
         while True:
             answer = yield request
-            said, faults = self.read(texts, answer)
+            said, faults = yield from self.judged(texts, answer)
             if not faults:
-                self.asked.expect(said)
-                yield None
-                faults = verify.faults(self.asked, texts, said, mistaken=self.is_mistaken)
-            if not faults:
+                said = yield from self.finished(texts, said, first, request, answer, nth)
                 return [said[unit.name] for unit in units]
             reason = faults[0].reason
             again = None
@@ -176,9 +177,42 @@ class Attempt:
             self.mended.append(reason)
             if again is None:
                 return (yield from self.otherwise(units, before, answer, said, faults))
-            self.repairs += 1
-            turn = self.repairs if self.settings.repair_by == "next" else 0
-            request, nth = replace(again, turn=turn), nth + 1
+            request, nth = self.repairing(again), nth + 1
+
+    def repairing(self, request: Request) -> Request:
+        """A request that repairs, counted, and put to the model whose turn it is."""
+        self.repairs += 1
+        return replace(request, turn=self.repairs if self.settings.repair_by == "next" else 0)
+
+    def finished(
+        self, texts: Mapping[str, str], said: dict[str, str], first: Request, request: Request, answer: Answer, nth: int
+    ) -> Generator[Request | None, Answer, dict[str, str]]:
+        """What `answer` to `request` said, or a repair in which fewer words are left untranslated."""
+        left = verify.left(self.asked, texts, said) if self.may_finish and self.repairs < self.repair else {}
+        if not left:
+            return said
+        self.may_finish = False
+        told = "; ".join(fault.told for fault in verify.unfinished(left))
+        again = self.prompt.again(first, request, answer, Reason.UNTRANSLATED, told, nth)
+        if again is None:
+            return said
+        self.mended.append(Reason.UNTRANSLATED)
+        repaired, faults = yield from self.judged(texts, (yield self.repairing(again)))
+        if faults:
+            return said
+        still_left = verify.left(self.asked, texts, repaired)
+        return repaired if sum(map(len, still_left.values())) < sum(map(len, left.values())) else said
+
+    def judged(
+        self, texts: Mapping[str, str], answer: Answer
+    ) -> Generator[Request | None, Answer, tuple[dict[str, str], list[verify.Fault]]]:
+        """What an answer says, and what is wrong with it."""
+        said, faults = self.read(texts, answer)
+        if not faults:
+            self.asked.expect(said)
+            yield None
+            faults = verify.faults(self.asked, texts, said, mistaken=self.is_mistaken)
+        return said, faults
 
     def otherwise(
         self,

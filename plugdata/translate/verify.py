@@ -3,7 +3,8 @@
 A check gives its measurement in words, or None; they are read by people and by the model that is asked to mend the
 answer. Texts the checks refuse are quarantined with the answer kept in the row, so that a person can see what was
 refused. The thresholds stand with the measurements, in checks/. Soft checks belong to `filter`, which may change its
-mind for nothing.
+mind for nothing. One of them is looked at here too, since the model can be told of it: single words that were left
+untranslated. They are worth one answer more, and never a row.
 
 Answers are judged as they came, with marks in place of protected spans: what is masked is no evidence.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from plugdata.checks import answered, lid, mask, refusal, spoken
+from plugdata.checks import answered, lid, mask, refusal, spoken, untranslated
 from plugdata.checks.copying import echo, is_echo
 from plugdata.checks.repetition import MIN_CHARS, is_loop
 from plugdata.languages import Language
@@ -48,6 +49,9 @@ _FINISH = {
     LENGTH: Fault(Reason.TRUNCATED, "finish_reason length"),
 }
 
+_SHOWN = 12
+"""Words named in one message: who left more needs no list."""
+
 _DENSEST = 4
 """Characters of a Latin script that one Chinese character may become: a source that repeats itself on purpose may be
 this much shorter than its translation."""
@@ -78,6 +82,10 @@ class Asked:
     @cached_property
     def identifier(self) -> spoken.Ahead | None:
         return spoken.Ahead(self.model()) if self.model else None
+
+    @cached_property
+    def scripts(self) -> untranslated.Scripts | None:
+        return untranslated.between(self.source, self.target)
 
     @cached_property
     def refusals(self) -> refusal.Ahead:
@@ -115,6 +123,23 @@ def of_row(asked: Asked, texts: Texts, said: Texts, *, mistaken: bool) -> list[F
     if mistaken and (name := _no_mistake(texts, said)):
         found.append(Fault(Reason.NO_MISTAKE, f"{name} holds no mistake any more: it equals the response", name))
     return found
+
+
+def left(asked: Asked, texts: Texts, said: Texts) -> dict[str, list[str]]:
+    """The words that a translation leaves untranslated, by the text that they stand in; none between languages that are
+    written alike."""
+    if not (scripts := asked.scripts):
+        return {}
+    found = {name: untranslated.left(scripts, texts[name], text) for name, text in said.items()}
+    return {name: words for name, words in found.items() if words}
+
+
+def unfinished(left: Mapping[str, Sequence[str]]) -> list[Fault]:
+    """What to tell of words that were left."""
+    told = {name: ", ".join(list(dict.fromkeys(words))[:_SHOWN]) for name, words in left.items()}
+    return [
+        Fault(Reason.UNTRANSLATED, f"{name} leaves words untranslated: {words}", name) for name, words in told.items()
+    ]
 
 
 def unparsed(asked: Asked, texts: Texts, answer: str, told: str) -> Fault:

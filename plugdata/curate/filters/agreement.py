@@ -5,11 +5,12 @@ only where it cannot is the function asked, pair by pair.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
 
-from plugdata.checks import corruption, leftover, numbers, options, punctuation, structure
+from plugdata.checks import corruption, leftover, numbers, options, punctuation, structure, untranslated
 from plugdata.checks.shared import shared
 
 
@@ -35,17 +36,20 @@ OF_TEXT = {
 OF_BOTH = {"options": Check(options.SETTLED, options.options)}
 
 
-def measured(texts: pl.DataFrame, proses: pl.DataFrame, foreign: pl.Series) -> list[pl.Series]:
+def measured(
+    texts: pl.DataFrame, proses: pl.DataFrame, foreign: pl.Series, scripts: untranslated.Scripts | None
+) -> list[pl.Series]:
     """Every column of rows.AGREEMENTS, and `copied`.
 
     Needs: `source` and `target`, as they are and as prose (checks.prose), a field each; where either has a digit of
-    another script (numbers.FOREIGN_DIGIT).
+    another script (numbers.FOREIGN_DIGIT); what to look for where the languages are written differently.
     """
     whole = proses.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
     words = shared(proses["source"], proses["target"])
-    settled = {
+    settled: dict[str, tuple[pl.Series, Callable[..., float | None]]] = {
         "numbers": (numbers.settled(proses, foreign), numbers.numbers),
         "leftover": (words.leftover, leftover.leftover),
+        "untranslated": (untranslated.settled(scripts, proses), partial(untranslated.untranslated, scripts)),
     }
     columns = [words.copied.alias("copied"), *agreements(OF_TEXT, texts)]
     for name, (told, check) in settled.items():

@@ -96,7 +96,7 @@ def by_agreement(check: str) -> Decider:
 
         def condition(field: str) -> pl.Expr:
             too_little = pl.col(f"{check}_{field}") < pl.lit(least, pl.Float64)
-            return too_little & WHOLE if check == "leftover" else too_little
+            return too_little & WHOLE if check in ("leftover", "untranslated") else too_little
 
         def detail(field: str) -> pl.Expr:
             return pl.format(f"{{}} < {least} in {field}", pl.col(f"{check}_{field}").round(3))

@@ -26,9 +26,8 @@ def measured(texts: pl.DataFrame, source: str, target: str, foreign: pl.Series) 
         "digits": words.new_digits(pivot, text, foreign),
         "refusal": _refusals(pivot, text, source, target),
         "template": _of_some(_hints_at_template(text), templates.leaked, pivot, text),
-        **_repeats(pivot, text),
     }
-    return [column.alias(name) for name, column in found.items()]
+    return [*(column.alias(name) for name, column in found.items()), *_repeats(pivot, text)]
 
 
 def _of_some(some: pl.Series, check: Callable[[str, str], str | None], pivot: pl.Series, text: pl.Series) -> pl.Series:
@@ -52,23 +51,18 @@ def _refusals(pivot: pl.Series, text: pl.Series, source: str, target: str) -> pl
     return _of_some(refusal.may_refuse(text, source, target), check, pivot, text)
 
 
-def _repeats(pivot: pl.Series, text: pl.Series) -> dict[str, pl.Series]:
+def _repeats(pivot: pl.Series, text: pl.Series) -> list[pl.Series]:
     """Compression of each text, and in words what the suspects repeat: 0 for all others, null for what is empty."""
-    pressed, found = [], []
-    for ours, theirs in zip(pivot.fill_null("").to_list(), text.fill_null("").to_list(), strict=True):
-        share = repeats.compression(ours, theirs)
-        pressed.append(share)
-        suspect = share is not None and share < repeats.SUSPECT
-        found.append(repeats.new(ours, theirs) if suspect else None if share is None else _NOTHING)
-    return {
-        "compression": pl.Series(pressed, dtype=pl.Float64),
-        "repeated": pl.Series([one and one.ngrams for one in found], dtype=pl.Float64),
-        "repeated_lines": pl.Series([one and one.lines for one in found], dtype=pl.Float64),
-        "run": pl.Series([one and one.run for one in found], dtype=pl.Int64),
-    }
+    pairs = list(zip(pivot.fill_null("").to_list(), text.fill_null("").to_list(), strict=True))
+    pressed = pl.Series("compression", [repeats.compression(*pair) for pair in pairs], pl.Float64)
+    suspects = (pressed < repeats.SUSPECT).arg_true()
+    found = pl.DataFrame([repeats.new(*pairs[place]) for place in suspects], _REPEATS, orient="row")
+    nothing = pl.select(pl.when(pressed.is_not_null()).then(0)).to_series()
+    return [pressed, *(nothing.cast(of.dtype).scatter(suspects, of).alias(of.name) for of in found)]
 
 
-_NOTHING = repeats.Repeats(0.0, 0.0, 0)
+_REPEATS = {"repeated": pl.Float64, "repeated_lines": pl.Float64, "run": pl.Int64}
+"""repeats.Repeats as columns."""
 
 
 def equal(asked: pl.DataFrame) -> pl.Series:

@@ -54,19 +54,22 @@ def measured(
         p, top, mixed = lid.scores(model, texts, language, pivot, candidates)
         return pl.DataFrame([p, top, mixed, script.share(texts, language).alias("script")])
 
-    columns: list[pl.Series] = []
-    for field in FIELDS:
-        found = judged(proses[field])
-        doubted = (pl.col("p") < CEILING) | (pl.col("mixed") > 0) | (pl.col("script") < OWN_SCRIPT)
-        places = found.select(pl.arg_where(doubted)).to_series()
-        asked = proses[places]
-        left = without_quoted(asked[field], [asked[f"pivot_{of}"] for of in FIELDS])
-        changed = left != asked[field]
-        again, places = judged(left.filter(changed)), places.filter(changed)
-        p, top, mixed, share = (column.scatter(places, new) for column, new in zip(found, again, strict=True))
-        columns += [p.alias(f"lid_{field}"), top.alias(f"lid_{field}_top")]
-        columns += [mixed.alias(f"lid_{field}_mixed"), share.alias(f"script_{field}")]
-    return columns
+    texts = pl.concat([proses[field] for field in FIELDS], rechunk=True)
+    found = judged(texts)
+    doubted = (pl.col("p") < CEILING) | (pl.col("mixed") > 0) | (pl.col("script") < OWN_SCRIPT)
+    places = found.select(pl.arg_where(doubted)).to_series()
+    asked = texts.gather(places)
+    pivots = proses.select(f"pivot_{of}" for of in FIELDS)[places % proses.height]
+    left = without_quoted(asked, pivots.get_columns())
+    changed = left != asked
+    again, places = judged(left.filter(changed)), places.filter(changed)
+    columns = [column.scatter(places, new) for column, new in zip(found, again, strict=True)]
+    names = ("lid_{}", "lid_{}_top", "lid_{}_mixed", "script_{}")
+    return [
+        column.slice(n * proses.height, proses.height).alias(name.format(field))
+        for n, field in enumerate(FIELDS)
+        for column, name in zip(columns, names, strict=True)
+    ]
 
 
 def fit_lid(measured: pl.LazyFrame, settings: recipe.Filter, lang: str) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from plugdata import languages, rows
-from plugdata.checks import lid, numbers
+from plugdata.checks import lid, numbers, untranslated
 from plugdata.checks.prose import prose
 from plugdata.curate.filters import agreement, fresh, language, tokens
 from plugdata.rows import FIELDS, kept
@@ -27,7 +27,8 @@ def measure(
     tokens (tokens.load; without one n_tokens_* is null); `find_pii`: else `pii` is null.
 
     Needs: rows.PAIR, of one language. Rows: all, same order; those not kept are not measured (null).
-    Soft checks compare with the pivot: `numbers_*`, `leftover_*` its prose, the others its whole text.
+    Soft checks compare with the pivot: `numbers_*`, `leftover_*` and `untranslated_*` its prose, the others its whole
+    text.
     `lid_*`, `script_*` read the field's prose and may abstain (null); `n_chars_*`, `ratio_*` count the whole field in
     Unicode characters. An empty pivot gives a null ratio, never inf. A field that is null (a prompt alone has no
     response) is not measured. What is new in the target is told in fresh.py.
@@ -53,7 +54,7 @@ def _measured(
     texts = fields(asked)
     foreign = numbers.foreign_digits(texts["source"]) | numbers.foreign_digits(texts["target"])
     of_fields = [
-        *agreement.measured(texts, fields(proses), foreign),
+        *agreement.measured(texts, fields(proses), foreign, untranslated.between(pivot, target)),
         *fresh.measured(texts, pivot.code, target.code, foreign),
         *_lengths(texts),
     ]

@@ -110,7 +110,7 @@ def gather(corpus: Corpus, recipe: Recipe, ledger: Summary | None, kept_only: bo
     return Facts(
         views=views,
         funnel=state.funnel,
-        notes=[line.plain for line in (*screen.mending(state.mending), *screen.quality(state.quality))],
+        notes=[line.plain for line in screen.notes(state)],
         language_id=_charts(bounds, "lid"),
         named=_named(views),
         ratios=_charts(bounds, "ratio"),

@@ -3,8 +3,8 @@
 Each estimate is a task like any other and costs calls. One that cannot be read abstains: it never speaks against a row.
 """
 
-from plugdata.translate.quality.asking import STAGE, Abstained
-from plugdata.translate.quality.back import Back, back_translator
+from plugdata.asking import Abstained
+from plugdata.translate.quality.back import STAGE, Back, back_translator
 from plugdata.translate.quality.judge import ErrorKind, Verdict, judge
 from plugdata.translate.quality.stage import VERSION, Applied, Counts, apply, chosen, is_sampled
 from plugdata.translate.quality.summary import Summary, summary

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from plugdata import prompts
+from plugdata.asking import Abstained, follow, twice
 from plugdata.checks.copying import is_echo
 from plugdata.checks.repetition import is_loop
 from plugdata.languages import Language
 from plugdata.translate.protocols import parse_tags, render_tags, tag_suffix
-from plugdata.translate.quality.asking import STAGE, Abstained, ask_twice
 from plugdata.wire import Answer, Message, Request, Result, Task
+
+STAGE = "quality"
 
 PROMPT = "back-v1"
 
@@ -55,7 +57,7 @@ def back_translator(language: Language, pivot: Language, params: Mapping[str, An
                 return said
             return next((fault for name in texts if (fault := _fault(name, texts[name], said[name]))), Back(said))
 
-        return ask_twice(ask, read, answers)
+        return follow(twice(ask, read), answers)
 
     return next_step
 

@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from plugdata import prompts
+from plugdata.asking import Abstained, follow, twice
 from plugdata.languages import Language
 from plugdata.recipe.quality import Judge
 from plugdata.translate.protocols import render_tags, tag_suffix
-from plugdata.translate.quality.asking import STAGE, Abstained, ask_twice
-from plugdata.translate.quality.back import FIELDS
+from plugdata.translate.quality.back import FIELDS, STAGE
 from plugdata.wire import Answer, Message, Request, Result, Task
 
 PROMPT = "judge-v1"
@@ -81,7 +81,7 @@ def judge(pivot: Language, language: Language, settings: Judge, params: Mapping[
             messages = (Message("system", system), Message("user", record))
             return Request(messages, params, PROMPT, STAGE, language.code)
 
-        return ask_twice(ask, lambda answer: parse_verdict(answer.text), answers)
+        return follow(twice(ask, lambda answer: parse_verdict(answer.text)), answers)
 
     return next_step
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import polars as pl
 
 from plugdata import rows
+from plugdata.asking import Abstained
 from plugdata.recipe.quality import BackTranslation, Judge, Quality
 from plugdata.rows import QUALITY, Reason, Status, kept
-from plugdata.translate.quality.asking import STAGE, Abstained
-from plugdata.translate.quality.back import FIELDS, Back
+from plugdata.translate.quality.back import FIELDS, STAGE, Back
 from plugdata.translate.quality.judge import Verdict
 
 if TYPE_CHECKING:

@@ -195,6 +195,14 @@ def _unmarked(damage: Damage) -> Damage:
     return lambda given: damage(given) if "⟦" not in render(given.source) else None
 
 
+def _left_word(source: str, right: str, lang: str) -> str | None:
+    """The longest word of the source behind a word of the right translation, where it is of another script."""
+    if lang == "es":
+        return None
+    word = max(re.findall(r"\b[a-z]{4,}\b", source), key=len, default=None)
+    return word and re.sub(r"[^\W\d_]{2}", rf"\g<0> {word}", right, count=1)
+
+
 def _merged(source: str, right: str, lang: str) -> str | None:
     lines = right.split("\n")
     if len(lines) < 4 or max(map(len, lines)) > 60 or re.search(r"(?m)^(?:[-|#]|\d+\.|$)", right):
@@ -293,6 +301,7 @@ DETAIL: dict[str, Damage] = {
     "mixed-script word": _in(_mixed),
     "mojibake": _in(_mojibake(0)),
     "mojibake in one word": _in(_mojibake(1)),
+    "word left": _in(_left_word, "instruction"),
 }
 """Translations with something wrong in them."""
 

@@ -1,0 +1,284 @@
+"""The generate stage of kind x-instruction: the task that finds instructions for a passage, and the rows it makes.
+
+Two forms of asking (METHODS §2):
+
+    x-instruction        a system message and the passage in tags; the answer stands in tags of its own, and only what
+                         is between them is read
+    x-instruction-base   one bare message that ends in "### Instruction:", for a model that was trained to go on there;
+                         the answer runs to the next "###", whatever made it end
+
+Every answer is judged, and a faulty one asked for again up to `repair` times. What several requests for a passage must
+differ in, since the same request is never paid twice, is ours to choose:
+
+- The chat form says which instructions there are already, how many-eth is wanted, and the fault of the answer before.
+  So a model at temperature 0 gives another instruction too, and no provider has to know a parameter.
+- The bare form has no room for words that a trained model has not seen: its requests differ by `seed`. At temperature 0
+  a seed changes nothing, so there nothing is asked again, and several candidates are refused.
+
+Whether the passage really answers an instruction is for the rater to say. Must not know which model is asked.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from plugdata import prompts
+from plugdata.asking import Fault, Steps, follow, in_tags, read_tag, tag_suffix, unfinished
+from plugdata.checks import lid, refusal, script, spoken
+from plugdata.checks.copying import echo, to_translate
+from plugdata.checks.prose import prose_of
+from plugdata.checks.templates import leaked
+from plugdata.checks.words import n_words
+from plugdata.errors import InputError
+from plugdata.languages import Language
+from plugdata.recipe import Generate
+from plugdata.rows import GENERATE, Reason, Status
+from plugdata.wire import Answer, Message, Request, Task
+from plugdata.xinstruct import leaks
+from plugdata.xinstruct.laying import beside, verdict
+
+STAGE = "generate"
+
+VERSION = 1
+"""Raised when the same answers would give other rows."""
+
+PROMPTS = {"x-instruction": "x-instruction-v1", "x-instruction-base": "x-instruction-base-v1"}
+"""The template id of each form."""
+
+FINAL = (Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH)
+"""Faults of the passage itself: asking again, or for another candidate, would pay for the same."""
+
+MIN_WORDS = 3
+"""Of an instruction: "Explain mangroves" is less than one asks for with a passage in mind."""
+
+ECHOED = 0.4
+"""Share of an instruction's runs of three words that stand in the prompt, from which it is the prompt come back: as
+copying.ECHO_MIN. Sentences of the prompts have 1.0; 91 good instructions (tests/labelled/instructions.toml) and 500
+real ones have 0.0 at most."""
+_RUNS = 3
+"""Runs of three words below which an instruction is too short to tell."""
+
+_END = "###"
+_LETTERS = re.compile(r"[^\W\d_]+")
+_LABEL = re.compile(r"\W{0,3}(?:instruction|question|prompt|task)(?: no\. ?\d)?\W{0,3}:", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An instruction that was made, or what came in its place; `reason` None: it is of use.
+
+    `answer`: which of the answers it was read from, from 0.
+    """
+
+    text: str | None
+    reason: Reason | None
+    detail: str | None
+    answer: int
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What was made for a passage. `failed`: why answers are missing, in words, and with them all candidates."""
+
+    candidates: tuple[Candidate, ...]
+    failed: str | None = None
+
+    @classmethod
+    def missing(cls, failed: str) -> "Generated":
+        return cls((), failed)
+
+
+def generator(
+    pivot: Language,
+    language: Language,
+    settings: Generate,
+    params: Mapping[str, Any],
+    *,
+    model: Callable[[], lid.Model] | None = None,
+) -> Task[Generated]:
+    """The task that has instructions in the pivot made for a passage in `language`.
+
+    `params` are the model's sampling parameters. `model` gives what identifies languages, when it is needed first;
+    None: the language of an instruction is not judged. The row needs the column passage.
+    Raises InputError for several candidates of the bare form at temperature 0.
+    """
+    asking = _Asking(pivot, language, settings, params, model)
+    if asking.is_bare and settings.candidates > 1 and asking.is_greedy:
+        raise InputError(
+            "x-instruction-base makes the same instruction each time at temperature 0",
+            "give the model a temperature (--set 'models.0.params={temperature: 0.7}'), or leave generate.candidates 1",
+        )
+    return lambda row, answers: follow(asking.steps(row["passage"]), answers)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    pivot: Language
+    language: Language
+    settings: Generate
+    params: Mapping[str, Any]
+    model: Callable[[], lid.Model] | None
+
+    @cached_property
+    def identifier(self) -> spoken.Ahead | None:
+        return spoken.Ahead(self.model()) if self.model else None
+
+    @property
+    def prompt(self) -> str:
+        return PROMPTS[self.settings.template]
+
+    @property
+    def is_bare(self) -> bool:
+        return self.settings.template == "x-instruction-base"
+
+    @property
+    def is_greedy(self) -> bool:
+        return self.params.get("temperature") == 0
+
+    def steps(self, passage: str) -> Steps[Generated]:
+        """The candidates of a passage, one after the other."""
+        suffix = tag_suffix({"passage": passage}, ("instruction",))
+        repair = 0 if self.is_bare and self.is_greedy else self.settings.repair
+        made: list[Candidate] = []
+        n = 0
+        while len(made) < self.settings.candidates and not (made and made[-1].reason in FINAL):
+            fault = "none"
+            for _ in range(repair + 1):
+                answer = yield self.ask(passage, suffix, made, fault, n)
+                text, faults = self.read(answer, passage, suffix, made)
+                n += 1
+                if not faults or faults[0].reason in FINAL:
+                    break
+                fault = f"no. {n}: {_told(faults)}"
+            reason = faults[0].reason if faults else None
+            made.append(Candidate(text, reason, _told(faults) if faults else None, n - 1))
+        return Generated(tuple(made))
+
+    def ask(self, passage: str, suffix: str, made: Sequence[Candidate], fault: str, n: int) -> Request:
+        """The request for one more candidate, after `n` answers."""
+        if self.is_bare:
+            params = {**self.params, "seed": self.params.get("seed", 0) + n} if n else self.params
+            message = bare_message(self.pivot, self.language, passage)
+            return Request((message,), params, self.prompt, STAGE, self.language.code)
+        others = "".join(f"\n- {candidate.text}" for candidate in made if candidate.reason is None)
+        system = prompts.template(self.prompt).substitute(
+            language_name=self.language.name,
+            pivot_name=self.pivot.name,
+            max_chars=self.settings.max_chars,
+            suffix=suffix,
+            nth=len(made) + 1,
+            others=others or "none",
+            fault=fault,
+        )
+        messages = (Message("system", system), Message("user", in_tags({"passage": passage}, suffix)))
+        return Request(messages, self.params, self.prompt, STAGE, self.language.code)
+
+    def read(
+        self, answer: Answer, passage: str, suffix: str, made: Sequence[Candidate]
+    ) -> tuple[str | None, list[Fault]]:
+        """The instruction in an answer, and all that is wrong with it, hardest first."""
+        said = unicodedata.normalize("NFC", answer.text)
+        cut = unfinished(answer)
+        if self.is_bare:
+            text, end, _ = said.partition(_END)
+            text = text.strip()
+            if cut and not (end and cut.reason is Reason.TRUNCATED):
+                return None, [cut]
+            if not end and answer.finish_reason is None:
+                return None, [Fault(Reason.TRUNCATED, "nothing says that the answer is whole")]
+        elif cut:
+            return None, [cut]
+        else:
+            tagged = read_tag(said, "instruction", suffix)
+            if isinstance(tagged, Fault):
+                return None, [self.declined(passage, said) or tagged]
+            text = tagged
+        if not text:
+            return None, [Fault(Reason.EMPTY_ANSWER, "the instruction is empty")]
+        return text, self.faults(text, passage, made)
+
+    def faults(self, text: str, passage: str, made: Sequence[Candidate]) -> list[Fault]:
+        """All that is wrong with an instruction."""
+        if len(text) > self.settings.max_chars:
+            told = f"{len(text)} characters are more than {self.settings.max_chars}"
+            return [Fault(Reason.LENGTH, told)]  # no other check reads it
+        found = [self.declined(passage, text), self.echo(text, passage, made), self.foreign(text)]
+        found += leaks.faults(text, passage, self.pivot, self.language)
+        # runs of letters are counted first, in no time: only of few of them may each letter be a word
+        if len(_LETTERS.findall(text)) < MIN_WORDS and n_words(pl.Series([text]))[0] < MIN_WORDS:
+            found.append(Fault(Reason.LENGTH, f"fewer than {MIN_WORDS} words"))
+        return [fault for fault in found if fault]
+
+    def declined(self, passage: str, said: str) -> Fault | None:
+        phrase = refusal.new_refusal(passage, said, self.language.code, self.pivot.code)
+        return Fault(Reason.REFUSAL, f"it declines or speaks of itself: {phrase!r}") if phrase else None
+
+    def echo(self, text: str, passage: str, made: Sequence[Candidate]) -> Fault | None:
+        """Whether a part of the prompt came back, or an earlier candidate."""
+        if mark := _LABEL.match(text) or leaked(passage, text):
+            told = mark if isinstance(mark, str) else mark[0]
+            return Fault(Reason.ECHO, f"something of a prompt stands in it: {told.strip()!r}")
+        if any(candidate.reason is None and candidate.text == text for candidate in made):
+            return Fault(Reason.ECHO, "it is an earlier instruction again")
+        asked = prompts.template(self.prompt).template
+        if len(to_translate(text)) >= _RUNS + 2 and echo(asked, text) >= ECHOED:
+            return Fault(Reason.ECHO, "it is the prompt again")
+        return None
+
+    def foreign(self, text: str) -> Fault | None:
+        """Whether an instruction is not in the pivot; doubt keeps it."""
+        if self.identifier is None:
+            return None
+        told = spoken.wrong_language(self.identifier, text, self.pivot, self.language) or _script(text, self.pivot)
+        return Fault(Reason.LID, f"it is not in {self.pivot.name}: {told}") if told else None
+
+
+def _told(faults: Sequence[Fault]) -> str:
+    return "; ".join(fault.told for fault in faults)
+
+
+def _script(text: str, pivot: Language) -> str | None:
+    """The same by letters alone, of a text that is too short for `spoken`: most instructions have one sentence."""
+    if text.isascii():
+        return None
+    share = script.share(pl.Series([prose_of(text)]), pivot)[0]
+    told = share is not None and share < spoken.MIN_SHARE
+    return f"{share:.0%} of its letters are {' or '.join(pivot.scripts)}" if told else None
+
+
+def bare_message(pivot: Language, language: Language, passage: str) -> Message:
+    """The message of x-instruction-base, which a model trained in rounds.py has seen as it is."""
+    template = prompts.template(PROMPTS["x-instruction-base"])
+    text = template.substitute(language_name=language.name, pivot_name=pivot.name, passage=passage.strip())
+    return Message("user", text)
+
+
+def lay_candidates(batch: pl.DataFrame, outcomes: Iterable[tuple[Generated, Sequence[str]]]) -> pl.DataFrame:
+    """rows.GENERATE: adds candidates, n_generate and the verdict of rows without a candidate of use.
+
+    Needs: rows.PASSAGES. `outcomes`: of each kept row, in order, with the models (served_as) whose answers it used.
+    Rows: all, same order. One whose calls failed is `failed`; one of whose candidates none is of use is quarantined by
+    the fault of the first.
+    """
+    return beside(batch, (_made(came_to, by) for came_to, by in outcomes), GENERATE)
+
+
+def _made(came_to: Generated, by: Sequence[str]) -> dict[str, Any]:
+    laid: dict[str, Any] = {
+        "n_generate": len(by),
+        "candidates": [
+            {"text": made.text, "model": by[made.answer], "reason": made.reason, "detail": made.detail}
+            for made in came_to.candidates
+        ],
+    }
+    if came_to.failed:
+        return laid | verdict(STAGE, Status.FAILED, [Reason.CALL_FAILED], came_to.failed)
+    reasons = [made.reason for made in came_to.candidates if made.reason]
+    if len(reasons) < len(came_to.candidates):
+        return laid
+    return laid | verdict(STAGE, Status.QUARANTINED, reasons, came_to.candidates[0].detail)

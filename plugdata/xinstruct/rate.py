@@ -1,0 +1,163 @@
+"""The rate stage of kind x-instruction: the task that has candidates rated, and the rows that the marks make.
+
+A mark is the last line of an answer, read strictly: of the self-ratings of one published run 45 % could not be parsed,
+and reading them more leniently let worse rows through (METHODS §3). What cannot be read abstains, and is counted; it is
+never a mark. The model says why before it gives its mark, and nothing reads that.
+
+Five levels are those of Humpback's scale (arXiv 2308.06259), three those of X-Instruction; the wording is ours.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from plugdata import prompts
+from plugdata.asking import Abstained, Steps, follow, in_tags, twice, unfinished
+from plugdata.languages import Language
+from plugdata.recipe import Rate
+from plugdata.rows import RATE, Reason, Status
+from plugdata.wire import CONTENT_FILTER, CONTEXT_LENGTH, Answer, Message, Request, Task
+from plugdata.xinstruct.laying import beside, verdict
+
+STAGE = "rate"
+
+VERSION = 1
+"""Raised when the same answers would give other rows."""
+
+
+class Scale(NamedTuple):
+    """A way to rate: its template id, and the word of each mark, from 1, in the line that ends an answer."""
+
+    prompt: str
+    label: str
+    words: tuple[str, ...]
+
+    def line(self, mark: int) -> str:
+        """The last line of an answer that gives this mark."""
+        return f"{self.label}: {self.words[mark - 1]}"
+
+    def read(self, text: str) -> int | str:
+        """The mark that ends an answer; or, in words, why there is none."""
+        given = {self.line(mark): mark for mark in range(1, len(self.words) + 1)}
+        lines = [line.strip() for line in text.strip().splitlines()]
+        if not lines or lines[-1] not in given:
+            return f'its last line is not "{self.label}: " and one of {", ".join(self.words)}'
+        if len({line for line in lines if line in given}) > 1:
+            return "it gives several ratings"
+        return given[lines[-1]]
+
+
+SCALES = {
+    3: Scale("rate-3-v1", "Rating", ("worst", "flawed", "best")),
+    5: Scale("rate-5-v1", "Score", ("1", "2", "3", "4", "5")),
+}
+"""By number of levels."""
+
+
+class Rated(NamedTuple):
+    """The mark of each candidate; None: it was of no use before, or its rating abstained. `abstained`: the first that
+    did. `failed`: why answers are missing, in words, and with them all marks."""
+
+    marks: tuple[int | None, ...]
+    abstained: Abstained | None = None
+    failed: str | None = None
+
+    @classmethod
+    def missing(cls, failed: str) -> "Rated":
+        return cls((), failed=failed)
+
+
+def rater(pivot: Language, language: Language, settings: Rate, params: Mapping[str, Any]) -> Task[Rated]:
+    """The task that has each candidate of use rated, one call each and a second where the mark cannot be read.
+
+    `params` are the model's sampling parameters. The row needs the columns passage, candidates.
+    """
+    scale = SCALES[settings.levels]
+
+    def read(answer: Answer) -> int | str:
+        cut = unfinished(answer)
+        return cut.told if cut else scale.read(answer.text)
+
+    def steps(row: Mapping[str, Any]) -> Steps[Rated]:
+        marks: list[int | None] = []
+        abstained: Abstained | None = None
+        for candidate in row["candidates"]:
+            mark: int | None = None
+            if candidate["reason"] is None:
+                ask = partial(_request, scale, pivot, language, params, candidate["text"], row["passage"])
+                said = yield from twice(ask, read)
+                mark = None if isinstance(said, Abstained) else said
+                abstained = abstained or (said if isinstance(said, Abstained) else None)
+            marks.append(mark)
+        return Rated(tuple(marks), abstained)
+
+    return lambda row, answers: follow(steps(row), answers)
+
+
+def _request(
+    scale: Scale,
+    pivot: Language,
+    language: Language,
+    params: Mapping[str, Any],
+    instruction: str,
+    passage: str,
+    fault: str,
+) -> Request:
+    messages = rating_messages(scale, pivot, language, instruction, passage, fault)
+    return Request(messages, params, scale.prompt, STAGE, language.code)
+
+
+def rating_messages(
+    scale: Scale, pivot: Language, language: Language, instruction: str, passage: str, fault: str = "none"
+) -> tuple[Message, Message]:
+    """What a rater is asked about a pair, which a rater trained in rounds.py has seen as it is."""
+    system = prompts.template(scale.prompt).substitute(language_name=language.name, pivot_name=pivot.name, fault=fault)
+    return Message("system", system), Message("user", in_tags({"instruction": instruction, "response": passage}))
+
+
+def lay_ratings(
+    batch: pl.DataFrame, settings: Rate | None, outcomes: Iterable[tuple[Rated, Sequence[str]]] = ()
+) -> pl.DataFrame:
+    """rows.RATE: adds ratings, rating, instruction, generator, rater, and edited and changed, which are null.
+
+    Needs: rows.GENERATE. `settings` None: nothing is rated, and nothing is taken out. `outcomes`: of each kept row, in
+    order, with the models (served_as) whose answers it used. Rows: all, same order. The instruction is the first of the
+    candidates with the best mark, else the first of use. Rows below `settings.least` are dropped; those without a mark
+    that could be read are quarantined or kept, as the settings say; those whose calls failed are `failed`.
+    """
+    candidates = batch.filter(pl.col("status") == Status.KEPT)["candidates"].to_list()
+    if settings is None:
+        made = (_chosen(of, [None] * len(of)) for of in candidates)
+    else:
+        made = (_rated(of, *came, settings) for of, came in zip(candidates, outcomes, strict=True))
+    return beside(batch, made, RATE)
+
+
+def _chosen(candidates: Sequence[Mapping[str, Any]], marks: Sequence[int | None]) -> dict[str, Any]:
+    """The columns of the candidate that a row goes on with."""
+    best = max((mark for mark in marks if mark is not None), default=None)
+    of_use = (made for made, mark in zip(candidates, marks, strict=True) if made["reason"] is None and mark == best)
+    made = next(of_use)
+    return {"rating": best, "instruction": made["text"], "generator": made["model"]}
+
+
+def _rated(candidates: Sequence[Mapping[str, Any]], rated: Rated, by: Sequence[str], settings: Rate) -> dict[str, Any]:
+    if rated.failed:
+        unknown = _chosen(candidates, [None] * len(candidates))
+        return unknown | verdict(STAGE, Status.FAILED, [Reason.CALL_FAILED], rated.failed)
+    laid = {**_chosen(candidates, rated.marks), "ratings": list(rated.marks), "rater": by[-1]}
+    if laid["rating"] is None:
+        assert rated.abstained is not None  # a kept row has a candidate of use
+        if settings.abstained == "keep":
+            return laid
+        reason = _OF_THE_TEXT.get(rated.abstained.ended, Reason.UNRATED)
+        return laid | verdict(STAGE, Status.QUARANTINED, [reason], rated.abstained.detail)
+    if laid["rating"] < settings.least:
+        told = f"{laid['rating']} of {settings.levels}, below {settings.least}"
+        return laid | verdict(STAGE, Status.DROPPED, [Reason.RATING], told)
+    return laid
+
+
+_OF_THE_TEXT: dict[str | None, Reason] = {CONTENT_FILTER: Reason.CONTENT_FILTER, CONTEXT_LENGTH: Reason.CONTEXT_LENGTH}
