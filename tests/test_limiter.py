@@ -357,6 +357,16 @@ def test_a_server_that_grows_weaker_and_recovers_is_followed() -> None:
     assert world.good(start=1700, end=2200) >= 0.8 * 500 * 32
 
 
+def test_a_server_whose_machine_was_busy_for_long_is_used_again_soon() -> None:
+    until = 40_000
+    world = World(_limiter(concurrency=8), lambda at, n: shared(at, n), sizes=_sizes)
+    shared = Shared(lambda k: 3 * k**1.5 if world.now < until else max(1.0, (k / 8) ** 3))
+    world.until(until)
+    assert world.limiter.allowed <= 2
+    world.until(until + 300)
+    assert world.good(start=until + 200, end=until + 300) >= 0.8 * 100 * 8
+
+
 def test_timeouts_in_a_row_lower_the_concurrency_and_answers_raise_it() -> None:
     limiter = _limiter(concurrency=16)
     tickets = [limiter.sent(0, 10) for _ in range(16)]

@@ -19,6 +19,9 @@ LOSS = 0.97
 """More calls may do this little worse and stay."""
 SLOWER, POORER = 2.0, 0.8
 """Latency and throughput against the last measurement, from which on it is a collapse and a trial is due at once."""
+FASTER = 1.5
+"""The other way round: so much less latency than before, and whoever held the endpoint up has left. Seen on a machine that
+a server shared with other programs: it stayed at one call for an hour after these had ended."""
 REST_FIRST, REST_MAX = 4, 32
 """Measurements between two trials, doubling with each that fails: at most 0.1 / 32 of the rate is lost to them."""
 TIMEOUTS = 3
@@ -106,6 +109,8 @@ class Climb:
         self._rest -= 1
         if known and found.latency_s > SLOWER * known.latency_s and found.throughput < POORER * known.throughput:
             self._down, self._step, self._rest, self._rest_next = True, STEP_FIRST, 0, REST_FIRST
+        elif known and known.latency_s > FASTER * found.latency_s and self.level < self._ceiling:
+            self._down, self._step, self._rest, self._rest_next = False, STEP_FIRST, 0, REST_FIRST
         if self._rest <= 0:
             self._try()
 
