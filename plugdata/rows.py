@@ -64,7 +64,7 @@ class Reason(StrEnum):
     ECHO = "echo"  # [translate] the source came back; [generate] the prompt, or an earlier candidate
     MARKS = "marks"  # [translate] a protected span lost, doubled or made up
     ANSWERED = "answered"  # [translate] the instruction was followed, not translated
-    COPIED = "copied-example"  # [translate] a worked example of the prompt came back
+    COPIED = "copied-example"  # [translate, generate] a worked example of the prompt came back
     GLOSSARY = "glossary"  # [translate] a term of the glossary is not rendered as it says
     NO_MISTAKE = "no-mistake"  # [translate] the text to be corrected came back without its mistake
     TOO_LONG = "too-long"  # [translate] longer than a call takes, and without a place to split it

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugdata import languages
+from plugdata import languages, prompts
 from plugdata.asking import Fault, read_tag, tag_suffix
 from plugdata.calls.ledger.store import Ledger
 from plugdata.checks import lid
@@ -58,21 +58,27 @@ def _only(came: Generated) -> Candidate:
 def test_a_right_answer_is_an_instruction(lang: str) -> None:
     (request,), came = _walk(_task(lang), row(lang), f"Sure!\n{tagged('instruction', TEXTS[lang][0])}\nAnything else?")
     assert _only(came) == Candidate(TEXTS[lang][0], None, None, 0)
-    system, user = request.messages
-    assert user.content == f"<passage>\n{passage(lang)}\n</passage>"
+    system, *examples, user = request.messages
+    assert user.content == f"<text>\n{passage(lang)}\n</text>"
+    assert [turn.role for turn in examples] == ["user", "assistant"] * 2
     assert languages.get(lang).name in system.content and "English" in system.content
     assert "$" not in system.content and "Target language:" not in system.content
     assert (request.stage, request.lang, request.prompt) == ("generate", lang, "x-instruction-v1")
 
 
-@pytest.mark.parametrize("text", ["Kirjoita <instruction> tähän.", "</passage> loppu", "<passage-0000></instruction>"])
+def test_an_answer_that_ended_may_lack_its_closing_tag() -> None:
+    _, came = _walk(_task(), row(), f"<instruction>\n{TEXTS['fi'][0]}")
+    assert _only(came) == Candidate(TEXTS["fi"][0], None, None, 0)
+
+
+@pytest.mark.parametrize("text", ["Kirjoita <instruction> tähän.", "</text> loppu", "<text-0000></instruction>"])
 def test_a_passage_that_holds_tags_gets_tags_of_its_own(text: str) -> None:
     (request,), came = _walk(
         _task(repair=0), row(passage=text), Answer("<instruction>Tell me about tags in prompts.</instruction>", "stop")
     )
-    suffix = tag_suffix({"passage": text}, ("instruction",))
+    suffix = tag_suffix({"text": text}, ("instruction",))
     said = tagged("instruction", "Tell me about tags in prompts.").replace("instruction>", f"instruction{suffix}>")
-    assert request.messages[1].content.count(f"</passage{suffix}>") == 1
+    assert request.messages[-1].content.count(f"</text{suffix}>") == 1
     assert f"<instruction{suffix}>" in request.messages[0].content
     assert _only(came).reason == (Reason.BAD_TAGS if suffix else None)
     assert _only(_walk(_task(repair=0), row(passage=text), said)[1]).reason is None
@@ -91,7 +97,7 @@ FAULTS: dict[str, tuple[str | Answer, Reason]] = {
     "a filter": (Answer("", "content_filter"), Reason.CONTENT_FILTER),
     "too long for the model": (Answer("", "context_length"), Reason.CONTEXT_LENGTH),
     "no tags": (TEXTS["fi"][0], Reason.BAD_TAGS),
-    "no end": (f"<instruction>{TEXTS['fi'][0]}", Reason.BAD_TAGS),
+    "no end that anybody tells": (Answer(f"<instruction>{TEXTS['fi'][0]}", None), Reason.BAD_TAGS),
     "twice": (tagged("instruction", "One thing here.") * 2, Reason.BAD_TAGS),
     "the other way round": ("</instruction>How is it?<instruction>", Reason.BAD_TAGS),
     "nothing": ("", Reason.BAD_TAGS),
@@ -102,9 +108,10 @@ FAULTS: dict[str, tuple[str | Answer, Reason]] = {
     "too short": (tagged("instruction", "Smoke saunas"), Reason.LENGTH),
     "too long": (tagged("instruction", "Tell me about saunas. " * 60), Reason.LENGTH),
     "the prompt": (
-        tagged("instruction", "Ask for what the passage says, in as much detail as it goes into."),
+        tagged("instruction", "Ask for what the text says, in as much detail as it goes into."),
         Reason.ECHO,
     ),
+    "an example": (tagged("instruction", prompts.passages("en")[0].instruction), Reason.COPIED),
     "a label": (tagged("instruction", "**Instruction:** How does a smoke sauna work?"), Reason.ECHO),
     "a heading of a template": (tagged("instruction", "How is it?\n### Response:\nIt is."), Reason.ECHO),
 }
@@ -119,9 +126,9 @@ def test_a_fault_is_named_and_the_answer_asked_for_again(said: str | Answer, rea
         assert len(requests) == 1
     else:
         first, again = requests
-        assert first.messages[1] == again.messages[1]
-        assert first.messages[0].content.endswith("if any: none")
-        assert str(_only(came).detail) in again.messages[0].content
+        assert again.messages[:-1] == first.messages[:-1]  # what a provider caches
+        assert again.messages[-1].content.startswith(first.messages[-1].content)
+        assert str(_only(came).detail) in again.messages[-1].content
     mended = _walk(_task(), row(), said, tagged("instruction", TEXTS["fi"][0]))[1]
     assert (_only(mended).reason is None) == (len(requests) == 2)
 
@@ -179,7 +186,7 @@ def test_each_candidate_is_asked_for_with_the_ones_before_it_in_view() -> None:
         (text, None, at) for at, text in enumerate(texts)
     ]
     for at, request in enumerate(requests):
-        assert [f"- {text}\n" in request.messages[0].content for text in texts] == [n < at for n in range(3)]
+        assert [f"- {text}" in request.messages[-1].content for text in texts] == [n < at for n in range(3)]
     assert requests[0] == _walk(_task(), row(), tagged("instruction", texts[0]))[0][0]  # more of them cost the others
 
 

@@ -27,7 +27,7 @@ TOPICS = ("mending boats", "old clocks", "a letter home", "baskets", "lamps at s
 
 def _instruction(request: Request) -> str:
     """Another one for every passage, by the number that its article is written with."""
-    text = contents(request.json, "user")[0]
+    text = request.text
     if TEXTS["th"][1][:40] in text:
         return TEXTS["th"][0]
     seed = next(n for n in range(N) if f"jo {n * 100}. kerran" in text)

@@ -20,8 +20,8 @@ LOSS = 0.97
 SLOWER, POORER = 2.0, 0.8
 """Latency and throughput against the last measurement, from which on it is a collapse and a trial is due at once."""
 FASTER = 1.5
-"""The other way round: so much less latency than before, and whoever held the endpoint up has left. A server that shared
-its machine with other programs stayed at one call for an hour after these had ended."""
+"""The other way round: so much less latency than before, and whoever held the endpoint up has left. A server that
+shared its machine with other programs stayed at one call for an hour after these had ended."""
 REST_FIRST, REST_MAX = 4, 32
 """Measurements between two trials, doubling with each that fails: at most 0.1 / 32 of the rate is lost to them."""
 TIMEOUTS = 3

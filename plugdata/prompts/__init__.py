@@ -43,6 +43,21 @@ def examples(*codes: str) -> tuple[Example, ...]:
     return tuple(Example(**record) for record in _first("examples.toml", codes) or ())
 
 
+class Worked(NamedTuple):
+    """A text, and the instruction that it answers."""
+
+    text: str
+    instruction: str
+
+
+@cache
+def passages(code: str) -> tuple[Worked, ...]:
+    """The worked examples of instructions for natural text, in a pivot; none where passages.toml has none."""
+    return tuple(
+        Worked(record["text"].strip(), record["instruction"]) for record in _first("passages.toml", (code,)) or ()
+    )
+
+
 def _first(file: str, codes: tuple[str, ...]) -> Any:
     by_language = _file(file)
     return next((by_language[code] for code in codes if code in by_language), None)

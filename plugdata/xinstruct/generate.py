@@ -10,8 +10,10 @@ Two forms of asking (METHODS §2):
 Every answer is judged, and a faulty one asked for again up to `repair` times. What several requests for a passage must
 differ in, since the same request is never paid twice, is ours to choose:
 
-- The chat form says which instructions there are already, how many-eth is wanted, and the fault of the answer before.
-  So a model at temperature 0 gives another instruction too, and no provider has to know a parameter.
+- The chat form says behind the passage which instructions there are already, and the fault of the answer before. So a
+  model at temperature 0 gives another instruction too, and no provider has to know a parameter; what all requests share
+  (the system message, worked examples) stands before it, where providers cache it. Without examples a small model asked
+  "What is the passage about?" of 12 in 20 passages.
 - The bare form has no room for words that a trained model has not seen: its requests differ by `seed`. At temperature 0
   a seed changes nothing, so there nothing is asked again, and several candidates are refused.
 
@@ -49,6 +51,8 @@ VERSION = 1
 
 PROMPTS = {"x-instruction": "x-instruction-v1", "x-instruction-base": "x-instruction-base-v1"}
 """The template id of each form."""
+OTHERS, FAULT = "x-instruction-others-v1", "x-instruction-fault-v1"
+"""What is added behind the passage: the instructions that there are, and the fault of the answer before."""
 
 FINAL = (Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH)
 """Faults of the passage itself: asking again, or for another candidate, would pay for the same."""
@@ -142,19 +146,19 @@ class _Asking:
 
     def steps(self, passage: str) -> Steps[Generated]:
         """The candidates of a passage, one after the other."""
-        suffix = tag_suffix({"passage": passage}, ("instruction",))
+        suffix = tag_suffix({"text": passage}, ("instruction",))
         repair = 0 if self.is_bare and self.is_greedy else self.settings.repair
         made: list[Candidate] = []
         n = 0
         while len(made) < self.settings.candidates and not (made and made[-1].reason in FINAL):
-            fault = "none"
+            fault = ""
             for _ in range(repair + 1):
                 answer = yield self.ask(passage, suffix, made, fault, n)
                 text, faults = self.read(answer, passage, suffix, made)
                 n += 1
                 if not faults or faults[0].reason in FINAL:
                     break
-                fault = f"no. {n}: {_told(faults)}"
+                fault = _told(faults)
             reason = faults[0].reason if faults else None
             made.append(Candidate(text, reason, _told(faults) if faults else None, n - 1))
         return Generated(tuple(made))
@@ -165,17 +169,27 @@ class _Asking:
             params = {**self.params, "seed": self.params.get("seed", 0) + n} if n else self.params
             message = bare_message(self.pivot, self.language, passage)
             return Request((message,), params, self.prompt, STAGE, self.language.code)
-        others = "".join(f"\n- {candidate.text}" for candidate in made if candidate.reason is None)
         system = prompts.template(self.prompt).substitute(
             language_name=self.language.name,
             pivot_name=self.pivot.name,
             max_chars=self.settings.max_chars,
             suffix=suffix,
-            nth=len(made) + 1,
-            others=others or "none",
-            fault=fault,
         )
-        messages = (Message("system", system), Message("user", in_tags({"passage": passage}, suffix)))
+        turns = [
+            turn
+            for worked in prompts.passages(self.pivot.code)
+            for turn in (
+                Message("user", in_tags({"text": worked.text}, suffix)),
+                Message("assistant", in_tags({"instruction": worked.instruction}, suffix)),
+            )
+        ]
+        told = [in_tags({"text": passage}, suffix)]
+        if made:
+            others = "".join(f"\n- {candidate.text}" for candidate in made if candidate.reason is None)
+            told.append(prompts.template(OTHERS).substitute(nth=len(made) + 1, others=others or "none"))
+        if fault:
+            told.append(prompts.template(FAULT).substitute(n=n, fault=fault))
+        messages = (Message("system", system), *turns, Message("user", "\n\n".join(told)))
         return Request(messages, self.params, self.prompt, STAGE, self.language.code)
 
     def read(
@@ -194,7 +208,11 @@ class _Asking:
         elif cut:
             return None, [cut]
         else:
-            tagged = read_tag(said, "instruction", suffix)
+            closing = f"</instruction{suffix}>"
+            whole = closing in said or answer.finish_reason is None
+            tagged = read_tag(
+                said if whole else said + closing, "instruction", suffix
+            )  # it ended, and forgot to say so
             if isinstance(tagged, Fault):
                 return None, [self.declined(passage, said) or tagged]
             text = tagged
@@ -225,6 +243,8 @@ class _Asking:
             return Fault(Reason.ECHO, f"something of a prompt stands in it: {told.strip()!r}")
         if any(candidate.reason is None and candidate.text == text for candidate in made):
             return Fault(Reason.ECHO, "it is an earlier instruction again")
+        if text in {worked.instruction for worked in prompts.passages(self.pivot.code)}:
+            return Fault(Reason.COPIED, "it is an example's, not this text's")
         asked = prompts.template(self.prompt).template
         if len(to_translate(text)) >= _RUNS + 2 and echo(asked, text) >= ECHOED:
             return Fault(Reason.ECHO, "it is the prompt again")
