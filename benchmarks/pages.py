@@ -7,6 +7,7 @@ share their menu and footer. Lengths are those of web pages: an article has 2,60
 import random
 from collections.abc import Iterator
 
+from benchmarks.synthetic import SLOTS
 from plugdata.sources.documents import Document
 
 MEAN_PARAGRAPHS = 6
@@ -45,18 +46,7 @@ koulun takana|joen lähellä|asemalla|keittiössä|sillan alla|sairaalan vieress
 ซ่อม|ขาย|อธิบายถึง|ซ่อน|ยืม|วาดภาพ|นับ|ล้าง|ตามหา|ถ่ายรูป|รวบรวม|ขนย้าย|ลืม
 นาฬิกาสองเรือน|เรือไม้|จดหมายเก่า|ตะกร้าสิบใบ|จักรยานสีแดง|ตะเกียงที่แตก|แผนที่เจ็ดแผ่น|หนังสือเรียน|โต๊ะหนัก|ร่มสามคัน|เครื่องดนตรี|กล่องตะปู|เสื้อผ้าหน้าหนาว
 หลังโรงเรียน|ใกล้แม่น้ำ|ที่สถานี|ในครัว|ใต้สะพาน|ข้างโรงพยาบาล|บนหลังคา|หน้าวัด|ที่ตลาด|ในสวน|ถัดจากร้านขนมปัง|บนเกาะ|ตามถนนสายหลัก""",
-    "sw": """
-Alfajiri|Kabla ya chakula cha mchana|Baada ya mvua|Siku za soko|Wakati wa likizo|Mwishoni mwa mwaka
-|Mara moja kwa mwezi|Bila haraka yoyote|Kama ilivyokubaliwa|Kwa mara ya kwanza|Jioni ya mwisho
-|Kila baada ya wiki mbili|Kengele inapolia
-mwalimu mzee|muuguzi kijana|jirani yetu|mvuvi|mkutubi|nahodha mstaafu|daktari wa kijiji|binti wa mwoka mikate
-|mhandisi|mlinzi wa usiku|mwanafunzi|mtunza bustani|hakimu
-anatengeneza|anauza|anaeleza|anaficha|anaazima|anachora|anahesabu|anaosha|anatafuta|anapiga picha|anakusanya|anabeba
-|anasahau
-saa mbili|mashua ya mbao|barua za zamani|vikapu kumi|baiskeli nyekundu|taa iliyovunjika|ramani saba|vitabu vya shule
-|meza nzito|miavuli mitatu|vyombo vya muziki|sanduku la misumari|nguo za baridi
-nyuma ya shule|karibu na mto|kwenye kituo|jikoni|chini ya daraja|kando ya hospitali|juu ya paa|mbele ya kanisa|sokoni
-|bustanini|karibu na duka la mikate|kisiwani|kando ya barabara kuu""",
+    "sw": SLOTS["sw"],
     "id": """
 Pagi-pagi sekali|Sebelum makan siang|Setelah hujan|Pada hari pasar|Selama liburan|Menjelang akhir tahun|Sebulan sekali
 |Tanpa tergesa-gesa|Seperti yang disepakati|Untuk pertama kalinya|Pada malam terakhir|Setiap dua minggu

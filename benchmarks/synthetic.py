@@ -21,7 +21,7 @@ CODE, LIST, WITH_YEAR, WITH_NAME = 0.1, 0.16, 0.25, 0.7
 were so few different words that fastText found all it looks up in the processor's cache: it took half the time that
 it takes for as many characters of real rows."""
 
-_SLOTS = {  # when, who, does, what, where: line by line the same phrases in every language
+SLOTS = {  # when, who, does, what, where: line by line the same phrases in every language
     "en": """
 At dawn|Before lunch|After the rain|On market days|During the holidays|In late autumn|Once a month|Without any hurry
 |As agreed|For the first time|On the last evening|Every other week|When the bell rings
@@ -113,9 +113,9 @@ def case_{n}(items: list[int]) -> int:
 ```
 """
 _PHRASES = {
-    lang: [line.split("|") for line in text.replace("\n|", "|").strip().splitlines()] for lang, text in _SLOTS.items()
+    lang: [line.split("|") for line in text.replace("\n|", "|").strip().splitlines()] for lang, text in SLOTS.items()
 }
-LANGUAGES = tuple(lang for lang in _SLOTS if lang != "en")
+LANGUAGES = tuple(lang for lang in SLOTS if lang != "en")
 
 Texts = tuple[str, str]
 """Instruction and response."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from plugdata import wire
 from plugdata.calls import retry
 from plugdata.calls.caller import Tally
 from plugdata.calls.dispatch import dispatch
@@ -23,6 +24,7 @@ from plugdata.recipe import Recipe
 from plugdata.rows import CONTRACTS, PASSAGES, row_id
 from plugdata.stages.generation import Generation, Rating
 from plugdata.stages.step import Asking
+from plugdata.wire import Answer, Result, Task
 from tests.servers.llm import LlmServer, Request, contents
 
 TEXTS = {
@@ -156,6 +158,17 @@ def corpus(folder: Path, langs: Sequence[str] = ("fi", "th"), n: int = 6) -> Cor
         rows = sorted((row(lang, at) for at in range(n)), key=lambda row: str(row["id"]))
         made.write("passages", lang, [frame(rows)], PASSAGES)
     return made
+
+
+def walk(task: Task[Any], row: Mapping[str, Any], *said: str | Answer) -> tuple[list[wire.Request], Any]:
+    """The requests that a task makes and what it comes to; the last answer goes on."""
+    answers: list[Answer] = []
+    requests: list[wire.Request] = []
+    while not isinstance(step := task(row, answers), Result):
+        requests.append(step)
+        now = said[min(len(answers), len(said) - 1)]
+        answers.append(now if isinstance(now, Answer) else Answer(now, "stop"))
+    return requests, step.value
 
 
 def bring_up(made: Corpus, asked: Recipe, stage: Asking, ledger: Ledger) -> list[Tally]:

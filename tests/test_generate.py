@@ -19,10 +19,10 @@ from plugdata.errors import InputError
 from plugdata.recipe import Generate
 from plugdata.rows import GENERATE, Reason
 from plugdata.stages.generation import Generation
-from plugdata.wire import Answer, Request, Result, Task
+from plugdata.wire import Answer, Task
 from plugdata.xinstruct.generate import Candidate, Generated, generator, lay_candidates
 from tests import asking, instructing
-from tests.instructing import TEXTS, frame, passage, row, saying, tagged
+from tests.instructing import TEXTS, frame, passage, row, saying, tagged, walk
 from tests.servers import llm
 from tests.servers.llm import LlmServer
 
@@ -35,17 +35,6 @@ def _task(lang: str = "fi", params: Mapping[str, Any] | None = None, **settings:
     return generator(EN, languages.get(lang), Generate(**settings), {"temperature": 0} if params is None else params)
 
 
-def _walk(task: Task[Generated], row: Mapping[str, Any], *said: str | Answer) -> tuple[list[Request], Generated]:
-    """The requests that a task makes and what it comes to; the last answer goes on."""
-    answers: list[Answer] = []
-    requests: list[Request] = []
-    while not isinstance(step := task(row, answers), Result):
-        requests.append(step)
-        now = said[min(len(answers), len(said) - 1)]
-        answers.append(now if isinstance(now, Answer) else Answer(now, "stop"))
-    return requests, step.value
-
-
 def _only(came: Generated) -> Candidate:
     (made,) = came.candidates
     return made
@@ -56,7 +45,7 @@ def _only(came: Generated) -> Candidate:
 
 @pytest.mark.parametrize("lang", TEXTS)
 def test_a_right_answer_is_an_instruction(lang: str) -> None:
-    (request,), came = _walk(_task(lang), row(lang), f"Sure!\n{tagged('instruction', TEXTS[lang][0])}\nAnything else?")
+    (request,), came = walk(_task(lang), row(lang), f"Sure!\n{tagged('instruction', TEXTS[lang][0])}\nAnything else?")
     assert _only(came) == Candidate(TEXTS[lang][0], None, None, 0)
     system, *examples, user = request.messages
     assert user.content == f"<text>\n{passage(lang)}\n</text>"
@@ -67,13 +56,13 @@ def test_a_right_answer_is_an_instruction(lang: str) -> None:
 
 
 def test_an_answer_that_ended_may_lack_its_closing_tag() -> None:
-    _, came = _walk(_task(), row(), f"<instruction>\n{TEXTS['fi'][0]}")
+    _, came = walk(_task(), row(), f"<instruction>\n{TEXTS['fi'][0]}")
     assert _only(came) == Candidate(TEXTS["fi"][0], None, None, 0)
 
 
 @pytest.mark.parametrize("text", ["Kirjoita <instruction> tähän.", "</text> loppu", "<text-0000></instruction>"])
 def test_a_passage_that_holds_tags_gets_tags_of_its_own(text: str) -> None:
-    (request,), came = _walk(
+    (request,), came = walk(
         _task(repair=0), row(passage=text), Answer("<instruction>Tell me about tags in prompts.</instruction>", "stop")
     )
     suffix = tag_suffix({"text": text}, ("instruction",))
@@ -81,7 +70,7 @@ def test_a_passage_that_holds_tags_gets_tags_of_its_own(text: str) -> None:
     assert request.messages[-1].content.count(f"</text{suffix}>") == 1
     assert f"<instruction{suffix}>" in request.messages[0].content
     assert _only(came).reason == (Reason.BAD_TAGS if suffix else None)
-    assert _only(_walk(_task(repair=0), row(passage=text), said)[1]).reason is None
+    assert _only(walk(_task(repair=0), row(passage=text), said)[1]).reason is None
 
 
 # --- what is not believed ---------------------------------------------------------------------------------------------
@@ -119,7 +108,7 @@ FAULTS: dict[str, tuple[str | Answer, Reason]] = {
 
 @pytest.mark.parametrize(("said", "reason"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_named_and_the_answer_asked_for_again(said: str | Answer, reason: Reason) -> None:
-    requests, came = _walk(_task(), row(), said)
+    requests, came = walk(_task(), row(), said)
     assert (_only(came).reason, _only(came).answer) == (reason, len(requests) - 1)
     assert _only(came).detail
     if reason in (Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH):
@@ -129,12 +118,12 @@ def test_a_fault_is_named_and_the_answer_asked_for_again(said: str | Answer, rea
         assert again.messages[:-1] == first.messages[:-1]  # what a provider caches
         assert again.messages[-1].content.startswith(first.messages[-1].content)
         assert str(_only(came).detail) in again.messages[-1].content
-    mended = _walk(_task(), row(), said, tagged("instruction", TEXTS["fi"][0]))[1]
+    mended = walk(_task(), row(), said, tagged("instruction", TEXTS["fi"][0]))[1]
     assert (_only(mended).reason is None) == (len(requests) == 2)
 
 
 def test_no_two_requests_for_a_passage_are_the_same() -> None:
-    requests, came = _walk(_task(candidates=3, repair=2), row(), "no tags")
+    requests, came = walk(_task(candidates=3, repair=2), row(), "no tags")
     assert [made.reason for made in came.candidates] == [Reason.BAD_TAGS] * 3
     assert len({request.key("m") for request in requests}) == len(requests) == 9
 
@@ -151,23 +140,23 @@ def test_no_two_requests_for_a_passage_are_the_same() -> None:
 def test_an_instruction_in_the_passages_language_is_none(text: str, lang: str, lid_model_path: Path) -> None:
     task = generator(EN, languages.get(lang), Generate(repair=0), {}, model=lambda: lid.load(lid_model_path))
     asked = {**row(lang), "passage": "Something else."}
-    assert _only(_walk(task, asked, tagged("instruction", text))[1]).reason == Reason.LID
+    assert _only(walk(task, asked, tagged("instruction", text))[1]).reason == Reason.LID
 
 
 @pytest.mark.parametrize("lang", TEXTS)
 def test_an_instruction_with_a_name_in_the_passages_script_is_one(lang: str, lid_model_path: Path) -> None:
     task = generator(EN, languages.get(lang), Generate(repair=0), {}, model=lambda: lid.load(lid_model_path))
     name = " ".join(TEXTS[lang][1].split()[:1])[:12]
-    assert _only(_walk(task, row(lang), tagged("instruction", f"{TEXTS[lang][0]} What is {name}?"))[1]).reason is None
+    assert _only(walk(task, row(lang), tagged("instruction", f"{TEXTS[lang][0]} What is {name}?"))[1]).reason is None
 
 
 def test_without_an_identifier_no_language_is_judged() -> None:
-    assert _only(_walk(_task(), row("sw"), tagged("instruction", FINNISH))[1]).reason is None
+    assert _only(walk(_task(), row("sw"), tagged("instruction", FINNISH))[1]).reason is None
 
 
 def test_another_pivot_has_instructions_of_its_own() -> None:
     task = generator(languages.get("zh"), languages.get("th"), Generate(), {})
-    (request,), came = _walk(task, row("th"), tagged("instruction", "请说明怎样用竹篓蒸糯米饭。"))
+    (request,), came = walk(task, row("th"), tagged("instruction", "请说明怎样用竹篓蒸糯米饭。"))
     assert _only(came).reason is None
     assert "Chinese" in request.messages[0].content
 
@@ -181,23 +170,23 @@ def test_each_candidate_is_asked_for_with_the_ones_before_it_in_view() -> None:
         "Tell me how long it takes to heat one.",
         "Describe a smoke sauna to a guest.",
     ]
-    requests, came = _walk(_task(candidates=3), row(), *(tagged("instruction", text) for text in texts))
+    requests, came = walk(_task(candidates=3), row(), *(tagged("instruction", text) for text in texts))
     assert [(made.text, made.reason, made.answer) for made in came.candidates] == [
         (text, None, at) for at, text in enumerate(texts)
     ]
     for at, request in enumerate(requests):
         assert [f"- {text}" in request.messages[-1].content for text in texts] == [n < at for n in range(3)]
-    assert requests[0] == _walk(_task(), row(), tagged("instruction", texts[0]))[0][0]  # more of them cost the others
+    assert requests[0] == walk(_task(), row(), tagged("instruction", texts[0]))[0][0]  # more of them cost the others
 
 
 def test_the_same_instruction_again_is_no_second_candidate() -> None:
-    requests, came = _walk(_task(candidates=2), row(), tagged("instruction", TEXTS["fi"][0]))
+    requests, came = walk(_task(candidates=2), row(), tagged("instruction", TEXTS["fi"][0]))
     assert [made.reason for made in came.candidates] == [None, Reason.ECHO]
     assert len(requests) == 3
 
 
 def test_what_is_wrong_with_the_passage_is_not_asked_about_again() -> None:
-    requests, came = _walk(_task(candidates=4, repair=3), row(), Answer("", "content_filter"))
+    requests, came = walk(_task(candidates=4, repair=3), row(), Answer("", "content_filter"))
     assert len(requests) == len(came.candidates) == 1
 
 
@@ -222,7 +211,7 @@ BARE = [
 @pytest.mark.parametrize(("said", "text", "reason"), BARE)
 def test_the_bare_form_ends_at_the_next_heading(said: Answer, text: str | None, reason: Reason | None) -> None:
     task = generator(EN, languages.get("fi"), _bare(repair=0), {})
-    (request,), came = _walk(task, row(), said)
+    (request,), came = walk(task, row(), said)
     assert (_only(came).text or None, _only(came).reason) == (text or None, reason)
     (message,) = request.messages
     assert message.role == "user"
@@ -231,13 +220,13 @@ def test_the_bare_form_ends_at_the_next_heading(said: Answer, text: str | None, 
 
 def test_bare_requests_differ_by_seed_alone() -> None:
     task = generator(EN, languages.get("fi"), _bare(candidates=2), {"temperature": 0.7, "seed": 10})
-    requests, _ = _walk(task, row(), "no")
+    requests, _ = walk(task, row(), "no")
     assert [request.params["seed"] for request in requests] == [10, 11, 12, 13]
     assert len({request.messages for request in requests}) == 1
 
 
 def test_a_bare_model_at_temperature_0_is_asked_once() -> None:
-    requests, came = _walk(generator(EN, languages.get("fi"), _bare(repair=3), {"temperature": 0}), row(), "no")
+    requests, came = walk(generator(EN, languages.get("fi"), _bare(repair=3), {"temperature": 0}), row(), "no")
     assert len(requests) == 1
     assert _only(came).reason == Reason.LENGTH
     with pytest.raises(InputError, match="the same instruction each time"):
@@ -255,7 +244,7 @@ ANYTHING = st.lists(
 @given(ANYTHING, st.sampled_from(["stop", "length", None, "content_filter", "?"]), ANYTHING, st.booleans())
 def test_any_answer_comes_to_a_candidate_or_a_fault(said: str, ended: str | None, text: str, bare: bool) -> None:
     settings = _bare() if bare else Generate()
-    _, came = _walk(
+    _, came = walk(
         generator(EN, languages.get("fi"), settings, {"temperature": 0}), row(passage=text), Answer(said, ended)
     )
     made = _only(came)

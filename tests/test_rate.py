@@ -16,11 +16,11 @@ from plugdata.corpus import Corpus
 from plugdata.recipe import Edit, Rate
 from plugdata.rows import GENERATE, RATE
 from plugdata.stages.generation import Generation, Rating
-from plugdata.wire import Answer, Request, Result, Task
+from plugdata.wire import Answer, Task
 from plugdata.xinstruct.edit import Edited, editor, lay_edits
 from plugdata.xinstruct.rate import SCALES, Rated, lay_ratings, rater
 from tests import asking, instructing
-from tests.instructing import TEXTS, between, frame, passage, row, saying, tagged
+from tests.instructing import TEXTS, between, frame, passage, row, saying, tagged, walk
 from tests.servers import llm
 from tests.servers.llm import LlmServer
 
@@ -43,17 +43,6 @@ def _row(
     return {name: known.get(name) for name in GENERATE}
 
 
-def _walk(task: Task[Any], row: Mapping[str, Any], *said: str | Answer) -> tuple[list[Request], Any]:
-    """The requests that a task makes and what it comes to; the last answer goes on."""
-    answers: list[Answer] = []
-    requests: list[Request] = []
-    while not isinstance(step := task(row, answers), Result):
-        requests.append(step)
-        now = said[min(len(answers), len(said) - 1)]
-        answers.append(now if isinstance(now, Answer) else Answer(now, "stop"))
-    return requests, step.value
-
-
 def _rater(lang: str = "fi", **settings: Any) -> Task[Rated]:
     return rater(EN, languages.get(lang), Rate(**settings), {"temperature": 0})
 
@@ -64,7 +53,7 @@ def _rater(lang: str = "fi", **settings: Any) -> Task[Rated]:
 @pytest.mark.parametrize("lang", TEXTS)
 @pytest.mark.parametrize(("levels", "said", "mark"), [(5, "Fine.\nScore: 4", 4), (3, "Vague.\n\nRating: flawed", 2)])
 def test_a_candidate_is_rated_beside_its_passage(lang: str, levels: int, said: str, mark: int) -> None:
-    (request,), came = _walk(_rater(lang, levels=levels), _row(lang), said)
+    (request,), came = walk(_rater(lang, levels=levels), _row(lang), said)
     assert came == Rated((mark,))
     system, user = request.messages
     assert (
@@ -94,11 +83,11 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("said", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_mark_that_cannot_be_read_is_asked_for_once_more_and_never_guessed(said: str) -> None:
-    (first, again), came = _walk(_rater(), _row(), said)
+    (first, again), came = walk(_rater(), _row(), said)
     assert came.marks == (None,) and isinstance(came.abstained, Abstained)
     assert first.messages[1] == again.messages[1] and first.messages[0] != again.messages[0]
     assert came.abstained.detail in again.messages[0].content
-    assert _walk(_rater(), _row(), said, "Now.\nScore: 2")[1] == Rated((2,))
+    assert walk(_rater(), _row(), said, "Now.\nScore: 2")[1] == Rated((2,))
 
 
 READABLE = ["Score: 4", "  Score: 4  \n\n", "Score: 3 would be too low.\nScore: 4", "Score: 4\nThat is:\nScore: 4"]
@@ -111,12 +100,12 @@ def test_white_space_and_reasons_before_it_are_passed_over(said: str) -> None:
 
 @pytest.mark.parametrize("ended", ["length", "refusal", "tool_calls"])
 def test_a_mark_of_an_answer_that_did_not_end_is_none(ended: str) -> None:
-    assert _walk(_rater(), _row(), Answer("Score: 4", ended))[1].marks == (None,)
+    assert walk(_rater(), _row(), Answer("Score: 4", ended))[1].marks == (None,)
 
 
 @pytest.mark.parametrize("ended", ["content_filter", "context_length"])
 def test_a_pair_that_no_model_takes_is_asked_about_once(ended: str) -> None:
-    requests, came = _walk(_rater(), _row(), Answer("", ended))
+    requests, came = walk(_rater(), _row(), Answer("", ended))
     assert len(requests) == 1
     assert came.abstained.ended == ended
 
@@ -133,7 +122,7 @@ def test_the_line_of_a_mark_is_read_as_that_mark(levels: int, before: str, data:
 
 def test_candidates_of_no_use_are_not_asked_about() -> None:
     candidates = [BAD, *_made("How is it heated?", "What is it?")]
-    requests, came = _walk(_rater(), _row(candidates=candidates), "Score: 3", "?", "?", "?")
+    requests, came = walk(_rater(), _row(candidates=candidates), "Score: 3", "?", "?", "?")
     assert came.marks == (None, 3, None)
     assert [between(request.messages[1].content, "instruction") for request in requests] == [
         "How is it heated?",
@@ -201,7 +190,7 @@ def _to_edit(text: str = PAGE, lang: str = "fi") -> dict[str, Any]:
 
 
 def test_remains_of_a_page_are_edited_away() -> None:
-    (request,), came = _walk(_editor(), _to_edit(), f"Here:\n{tagged('response', passage())}")
+    (request,), came = walk(_editor(), _to_edit(), f"Here:\n{tagged('response', passage())}")
     assert came.text == passage()
     assert came.changed == pytest.approx(1 - len(passage()) / len(PAGE))
     system, user = request.messages
@@ -213,7 +202,7 @@ def test_remains_of_a_page_are_edited_away() -> None:
 @pytest.mark.parametrize("lang", TEXTS)
 def test_a_passage_that_needs_no_edit_comes_back_as_it_is(lang: str) -> None:
     text = passage(lang)
-    assert _walk(_editor(lang), _to_edit(text, lang), tagged("response", text))[1] == Edited(text, 0.0)
+    assert walk(_editor(lang), _to_edit(text, lang), tagged("response", text))[1] == Edited(text, 0.0)
 
 
 REFUSED: dict[str, tuple[str | Answer, float | None]] = {
@@ -229,12 +218,12 @@ REFUSED: dict[str, tuple[str | Answer, float | None]] = {
 
 @pytest.mark.parametrize(("said", "changed"), REFUSED.values(), ids=REFUSED)
 def test_an_edit_that_is_not_light_is_not_taken(said: str | Answer, changed: float | None) -> None:
-    requests, came = _walk(_editor(), _to_edit(), said)
+    requests, came = walk(_editor(), _to_edit(), said)
     assert came.text is None
     assert (came.changed is None) == (changed is None)
     assert changed is None or came.changed == pytest.approx(changed, abs=0.1)
     assert len(requests) == (1 if isinstance(said, Answer) and said.finish_reason == "content_filter" else 2)
-    assert _walk(_editor(max_change=1.0), _to_edit(), said, tagged("response", passage()))[1].text is not None or (
+    assert walk(_editor(max_change=1.0), _to_edit(), said, tagged("response", passage()))[1].text is not None or (
         len(requests) == 1
     )
 
@@ -244,13 +233,13 @@ ENGLISH = "A smoke sauna is heated without a chimney, so that the smoke stays in
 
 def test_an_edit_in_another_language_is_not_taken(lid_model_path: Path) -> None:
     task = editor(EN, languages.get("fi"), Edit(max_change=1.0), {}, model=lambda: lid.load(lid_model_path))
-    assert _walk(task, _to_edit(), tagged("response", ENGLISH))[1].text is None
-    assert _walk(task, _to_edit(), tagged("response", passage()))[1].text == passage()
+    assert walk(task, _to_edit(), tagged("response", ENGLISH))[1].text is None
+    assert walk(task, _to_edit(), tagged("response", passage()))[1].text == passage()
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.floats(0, 1))
 def test_no_edit_is_taken_that_changes_more_than_it_may(text: str, said: str, most: float) -> None:
-    _, came = _walk(_editor(max_change=most), _to_edit(text), tagged("response", said))
+    _, came = walk(_editor(max_change=most), _to_edit(text), tagged("response", said))
     assert came.changed is None or 0 <= came.changed <= 1
     assert came.text is None or (came.changed is not None and came.changed <= most)
 

@@ -2,9 +2,10 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from plugdata import languages
 from plugdata.errors import LanguageError
@@ -49,3 +50,27 @@ class Settings(BaseModel):
     """A block of a recipe: a key it does not know is an error, and nothing changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Origin(Settings):
+    """Where rows come from: a file or folder (`path`) or a Hub data set (`id`)."""
+
+    id: str | None = Field(None, description="Hub data set, e.g. vicgalle/alpaca-gpt4")
+    path: str | None = Field(None, description="a file or a folder")
+    name: str | None = Field(None, description="name published in `source`; default: the Hub id or the file's stem")
+    config: str | None = Field(None, description="configuration of the Hub data set")
+    split: str = Field("train", description="split of the Hub data set")
+    revision: str | None = Field(None, description="commit, tag or branch of the Hub data set")
+    license: str | None = Field(None, description="licence of the rows, as the Hub spells it, e.g. cc-by-nc-4.0")
+    limit: int | None = Field(None, ge=1, description="first N records only")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.id is None) == (self.path is None):
+            raise ValueError("give either `id` (a Hub data set) or `path` (a file)")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What `source` says of its rows: a declared name, the Hub id, or a file's stem; never a path."""
+        return self.name or self.id or Path(str(self.path)).name.split(".")[0]

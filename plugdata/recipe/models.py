@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from plugdata.pair import PairLayout
-from plugdata.recipe.base import FIELDS, Code, Columns, Settings, Share
+from plugdata.recipe.base import FIELDS, Code, Columns, Origin, Settings, Share
 from plugdata.recipe.curation import Dedup, Filter
 from plugdata.recipe.endpoints import Model
 from plugdata.recipe.natural import Diversify, Edit, Generate, Passages, Rate, Texts
@@ -19,34 +19,18 @@ from plugdata.recipe.translation import Existing, Screen, Translate
 from plugdata.rows import STAGES
 
 
-class Source(Settings):
+class Source(Origin):
     """Where instruction data comes from: a file or folder (`path`) or a Hub data set (`id`)."""
 
-    id: str | None = Field(None, description="Hub data set, e.g. vicgalle/alpaca-gpt4")
-    path: str | None = Field(None, description=".json, .jsonl(.gz/.zst), .parquet or .csv")
-    name: str | None = Field(None, description="name published in `source`; default: the Hub id or the file's stem")
-    config: str | None = Field(None, description="configuration of the Hub data set")
-    split: str = Field("train", description="split of the Hub data set")
-    revision: str | None = Field(None, description="commit, tag or branch of the Hub data set")
-    license: str | None = Field(None, description="licence of the rows, as the Hub spells it, e.g. cc-by-nc-4.0")
+    path: str | None = Field(
+        None, description=".json, .jsonl, .csv (also .gz, .zst, .bz2), .parquet, a folder of these"
+    )
     format: Literal["auto", "alpaca", "dolly", "oasst", "sharegpt", "messages"] = "auto"
     columns: Columns = Field(default_factory=dict, description=f"our field ({', '.join(FIELDS)}) → their column")
     turns: Literal["first", "quarantine"] = Field("first", description="what becomes of multi-turn records")
     system: Literal["quarantine", "fold", "ignore"] = Field(
         "quarantine", description="a record's own system prompt: put aside, fold into the instruction, or ignore"
     )
-    limit: int | None = Field(None, ge=1, description="first N records only")
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.id is None) == (self.path is None):
-            raise ValueError("give either `id` (a Hub data set) or `path` (a file)")
-        return self
-
-    @property
-    def label(self) -> str:
-        """What `source` says of its rows: a declared name, the Hub id, or a file's stem; never a path."""
-        return self.name or self.id or Path(str(self.path)).name.split(".")[0]
 
 
 class Split(Settings):
@@ -156,7 +140,7 @@ class Recipe(Settings):
         return shard
 
     @property
-    def origins(self) -> tuple[Source | Texts, ...]:
+    def origins(self) -> tuple[Origin, ...]:
         """Where its rows come from, of either kind."""
         return (*self.sources, *self.texts)
 

@@ -6,50 +6,31 @@ for natural text, rating and retraining in rounds, sampling by cluster, 32,000 r
 the recipe that theirs descends from (Humpback, arXiv 2308.06259) as defaults where it says any; the rest is ours.
 """
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from plugdata.recipe.base import Code, Settings, Share
+from plugdata.recipe.base import Code, Origin, Settings, Share
 from plugdata.recipe.endpoints import Model
 
 TEXT_COLUMNS = ("text", "url", "date", "source_id", "license")
 """What of a document may be found under another name."""
 
 
-class Texts(Settings):
+class Texts(Origin):
     """Where natural text of a language comes from: a file or folder (`path`) or a Hub data set (`id`)."""
 
     lang: Code
-    id: str | None = Field(None, description="Hub data set, e.g. HuggingFaceFW/fineweb-2")
     path: str | None = Field(
         None,
         description=".txt, .xml (a MediaWiki dump), .jsonl, .json, .parquet, .csv (also .gz, .zst, .bz2), a folder",
     )
-    name: str | None = Field(None, description="name published in `source`; default: the Hub id or the file's stem")
-    config: str | None = Field(None, description="configuration of the Hub data set")
-    split: str = Field("train", description="split of the Hub data set")
-    revision: str | None = Field(None, description="commit, tag or branch of the Hub data set")
-    license: str | None = Field(None, description="licence of the texts, as the Hub spells it, e.g. cc-by-sa-4.0")
     columns: dict[Literal["text", "url", "date", "source_id", "license"], str] = Field(
         default_factory=dict, description=f"our field ({', '.join(TEXT_COLUMNS)}) → their column"
     )
     documents: Literal["file", "line", "paragraphs"] = Field(
         "file", description="of .txt: what is a document: the file, a line, or what blank lines enclose"
     )
-    limit: int | None = Field(None, ge=1, description="first N documents only")
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.id is None) == (self.path is None):
-            raise ValueError("give either `id` (a Hub data set) or `path` (a file)")
-        return self
-
-    @property
-    def label(self) -> str:
-        """What `source` says of its rows: a declared name, the Hub id, or a file's stem; never a path."""
-        return self.name or self.id or Path(str(self.path)).name.split(".")[0]
 
 
 class Passages(Settings):
