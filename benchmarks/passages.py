@@ -54,7 +54,7 @@ def steps(lang: str, mb: float) -> dict[str, float]:
     def shared(cleaned: list[pl.DataFrame]) -> list[pl.DataFrame]:
         with boilerplate.counting(Path(at, "lines")) as counts:
             for frame in cleaned:
-                counts.add(frame["keys"])
+                counts.add(frame)
             repeated = counts.reaching(settings.repeated_lines or 2)
         return [frame.with_columns(keys=boilerplate.among(frame["keys"], repeated)) for frame in cleaned]
 

@@ -183,3 +183,29 @@ def test_commands_of_the_other_kind_say_so(run: Run, tmp_path: Path) -> None:
     assert code == 2 and "retry is for kind plug" in err
     code, _, err = run("run", "natural.yaml", "--until", "screen")
     assert code == 2 and "the stages of kind x-instruction are passages, generate" in err
+
+
+def test_a_shard_is_not_sampled_and_the_parts_of_one_corpus_are_merged(run: Run, tmp_path: Path) -> None:
+    with LlmServer(answer=answer) as server, LlmServer(answer=answer) as elsewhere:
+        recipe = write(tmp_path, server, rate={"model": {"model": "rater", "base_url": server.base_url}})
+        code, _, err = run("run", recipe, "--shard", "1/2", "--set", "corpus=part1", "-q")
+        assert code == 2 and "a shard cannot be sampled" in err and not server.requests
+        flags = ["--until", "rate", "-q"]
+        assert run("run", recipe, "--shard", "1/2", "--set", "corpus=part1", *flags)[0] == 0
+        at = ["--set", f"rate.model.base_url={elsewhere.base_url}"]
+        assert run("run", recipe, "--shard", "2/2", "--set", "corpus=part2", *at, *flags)[0] == 0
+        n_asked = len(server.requests) + len(elsewhere.requests)
+        code, _, err = run("merge", "part1", "part2", "-o", "whole", "-q")
+        assert code == 0, err
+        assert len(server.requests) + len(elsewhere.requests) == n_asked
+    assert kept(run, "whole") == {"fi": 6, "th": 1}
+
+
+def test_a_round_that_cannot_be_written_costs_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "round").mkdir()
+    (tmp_path / "round/mine.txt").write_text("mine")
+    with LlmServer(answer=answer) as server:
+        recipe = write(tmp_path, server)
+        assert "is there already" in run("rate", recipe, "--round", "round", "-q")[2]
+        assert "nothing is rated" in run("rate", recipe, "--set", "rate=null", "--round", "new", "-q")[2]
+        assert not server.requests

@@ -276,8 +276,28 @@ def test_lines_of_code_and_rules_are_no_headers(tmp_path: Path) -> None:
     keys = boilerplate.keys(texts, pl.Series(["a", "a"]))
     assert keys.list.len().to_list() == [1, 1]
     with boilerplate.counting(tmp_path / "spill") as counts:
-        counts.add(keys)
+        counts.add(pl.DataFrame({"text": texts, "domain": ["a", "a"], "keys": keys}))
         shared = counts.reaching(2)
     assert not (tmp_path / "spill").exists()
     left = boilerplate.without(texts, pl.Series(["a", "a"]), boilerplate.among(keys, shared))
     assert left.to_list() == ["```\nreturn x\n```\n---", "long " * 60]
+
+
+def _shared(tmp_path: Path, texts: list[str]) -> list[str]:
+    """What is left of documents of a domain without the lines that they share."""
+    documents, domains = pl.Series(texts), pl.Series(["a"] * len(texts))
+    keys = boilerplate.keys(documents, domains)
+    with boilerplate.counting(tmp_path / "spill") as counts:
+        counts.add(pl.DataFrame({"text": documents, "domain": domains, "keys": keys}))
+        shared = counts.reaching(3)
+    return boilerplate.without(documents, domains, boilerplate.among(keys, shared)).to_list()
+
+
+def test_a_heading_that_some_articles_of_a_domain_share_stays(tmp_path: Path) -> None:
+    texts = [f"Historia\nTekstiä numero {n}." if n < 4 else f"Tekstiä numero {n}." for n in range(10)]
+    assert _shared(tmp_path, texts) == texts
+
+
+def test_a_page_that_was_fetched_several_times_shares_nothing_with_itself(tmp_path: Path) -> None:
+    texts = ["Otsikko\nSama teksti."] * 6
+    assert _shared(tmp_path, texts) == texts

@@ -106,7 +106,7 @@ def test_the_readme_counts_what_there_is(tmp_path: Path) -> None:
     write_round(tmp_path / "round", lambda: _batches(MARKS), EN, 5)
     told = (tmp_path / "round/README.md").read_text(encoding="utf-8")
     assert "| generator | fi | 5 | 2 |" in told
-    assert "data=round configs=rater" in told
+    assert f"data={tmp_path / 'round'} configs=rater" in told
     assert "$" not in told
 
 

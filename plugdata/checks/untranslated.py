@@ -109,7 +109,7 @@ def left(scripts: Scripts, source: str, target: str) -> list[str]:
     ours: set[str] = set()
 
     def unquoted(aside: re.Match[str]) -> str:
-        if aside[3] and source[aside.start() - 1] == " ":  # else it is a call: f(x)
+        if aside[3] and not source[: aside.start()][-1:].strip():  # else it is a call: f(x)
             ours.add(aside[3].strip())
         return aside[0] if aside[3] else " "
 

@@ -42,6 +42,8 @@ def rate(asked: "Recipe", limit: int | None, folder: Path | None, quiet: bool) -
     from plugdata import pipeline
 
     asked = first(asked, limit)
+    if folder:
+        pipeline.check_round(asked, folder)
     _bring_up(asked, "rate", quiet)
     if folder:
         made = pipeline.write_round(asked, folder)

@@ -30,6 +30,7 @@ from plugdata.xinstruct import rounds
 __all__ = [
     "SILENT",
     "Watch",
+    "check_round",
     "merge",
     "plan",
     "preview",
@@ -61,6 +62,11 @@ def run(
         asked = stages[stages.index(first or stages[0]) : stages.index(until) + 1]
         if first:
             _refuse_other_rows(corpus, recipe)
+        if recipe.shard and recipe.diversify and "diversify" in asked:
+            raise InputError(
+                "a shard cannot be sampled: clusters are those of all rows",
+                "bring each up with `--until rate`; `plugdata merge` makes one corpus, and `plugdata run` goes on",
+            )
         conductor = Conductor(corpus, recipe, watch, send=send)
         if not first:
             conductor.bind()
@@ -148,15 +154,22 @@ def retry(
     return run(asking, until=until, watch=watch)
 
 
+def check_round(recipe: Recipe, folder: Path) -> None:
+    """See that a round may be written to a folder. Raises InputError."""
+    if recipe.rate is None:
+        raise InputError("nothing is rated: the recipe says `rate: null`", "a round is made of ratings")
+    rounds.check(folder)
+
+
 def write_round(recipe: Recipe, folder: Path) -> dict[str, int]:
     """Write what a corpus of natural text teaches the next round's generator and rater to a new folder that train_ref/
     reads; the number of examples of each set.
 
     Raises InputError where nothing is rated, or the folder holds something.
     """
+    check_round(recipe, folder)
+    assert recipe.rate
     corpus = Corpus.open(recipe.corpus)
-    if recipe.rate is None:
-        raise InputError("nothing is rated: the recipe says `rate: null`", "a round is made of ratings")
     with corpus.lock():
 
         def rated() -> Iterator[pl.DataFrame]:

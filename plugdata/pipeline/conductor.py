@@ -115,7 +115,7 @@ class Conductor:
         if any(key.partition("/")[0] in PAID for key in self.manifest.stages):
             return
         estimates = (recipe.quality.back_translation, recipe.quality.judge)
-        ours = (recipe.rate, recipe.edit) if natural else ()
+        ours = (recipe.generate, recipe.rate, recipe.edit) if natural else ()
         wanted = [by.model for by in (*recipe.translate.again, *estimates, *ours) if by and by.model]
         for model in (*(recipe.models if recipe.asked else ()), *wanted):
             client.key(model)
@@ -269,8 +269,9 @@ class Conductor:
         counts = record.counts
         self.watch.say(f"{step.key}: {counts.rows} rows, {counts.kept} kept, {counts.taken()} taken out")
         if n_failed:
-            told = "estimate" if n_failed == 1 else "estimates"
-            self.watch.say(f"{step.key}: {n_failed} {told} failed; the next run asks for these alone")
+            told = "call" if n_failed == 1 else "calls"
+            rest = "failed that rows do without; the next run asks for these alone"
+            self.watch.say(f"{step.key}: {n_failed} {told} {rest}")
 
 
 def telling(

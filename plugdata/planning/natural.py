@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import polars as pl
 
 from plugdata import stages
+from plugdata.asking import TRIES
 from plugdata.calls import money
 from plugdata.calls.estimate import ENOUGH, Estimator, counts
 from plugdata.calls.ledger import tables
@@ -68,6 +69,8 @@ def asked(recipe: Recipe, corpus: Corpus, ledger: Ledger | None) -> tuple[list[S
         *stages.Rating(corpus, recipe).kinds,
         *stages.NaturalTranslation(corpus, recipe).kinds,
     ]
+    again = {"generate": 1 + recipe.generate.repair, "translate": 1 + recipe.translate.repair}
+    most = {kind.stage: again.get(kind.stage, TRIES) for kind in kinds}  # calls of a row, if none is right at once
     for lang in recipe.languages:
         n_passages = corpus.scan("passages", lang).filter(kept()).select(pl.len()).collect().item()
         for stage, alike in groupby(kinds, lambda kind: kind.stage):  # with the same pool
@@ -75,15 +78,15 @@ def asked(recipe: Recipe, corpus: Corpus, ledger: Ledger | None) -> tuple[list[S
             asks = list(alike)
             sums = [Sum()] * len(asks[0].pool)
             for row in _passages(corpus, lang, recipe.generate.candidates):
-                for kind in asks:
+                for nth, kind in enumerate(asks):
                     at, more = _asked(row, kind, lang, times, ledger if stage == "generate" else None)
-                    sums[at] = sums[at].plus(more)
+                    sums[at] = sums[at].plus(more if nth == 0 else more._replace(rows=0, paid=0))
             left = _sampled(recipe, n_passages) if stage == "translate" else 1.0
             for member, of in zip(asks[0].pool, sums, strict=True):
                 taught = Estimator()
                 if ledger:
                     taught.learn_from(ledger.read(partial(counts, model=member.served_as, stage=stage)))
-                share = _share(lang, stage, member, Sum(*(n * left for n in of)), taught)
+                share = _share(lang, stage, member, Sum(*(n * left for n in of)), taught, most[stage])
                 before = loads.get(member.served_as, Load(member, taught, 0, 0))
                 tokens = before.tokens + share.prompt_tokens + share.completion_tokens
                 loads[member.served_as] = before._replace(calls=before.calls + share.calls, tokens=tokens)
@@ -124,7 +127,7 @@ def _sampled(recipe: Recipe, n_passages: int) -> float:
     return min(1.0, recipe.diversify.rows / max(n_passages, 1))
 
 
-def _share(lang: str, stage: str, member: Member, asked: Sum, taught: Estimator) -> Share:
+def _share(lang: str, stage: str, member: Member, asked: Sum, taught: Estimator, most: int) -> Share:
     fixed = taught.prompt_tokens(lang, asked.fixed_chars)
     prompt = fixed + taught.prompt_tokens(lang, asked.text_chars)
     completion = taught.completion_tokens(lang, asked.text_chars)
@@ -136,7 +139,7 @@ def _share(lang: str, stage: str, member: Member, asked: Sum, taught: Estimator)
             tokens = (round(n * factor) for n in (prompt, cached, completion))
             return money.cost(member.price, *tokens, batch=batch)
 
-        return Spend(cost(1, fixed), cost(1, 0), cost(MAX_TOKENS_FACTOR, 0))
+        return Spend(cost(1, fixed), cost(1, 0), cost(most * MAX_TOKENS_FACTOR, 0))
 
     return Share(
         lang=lang,

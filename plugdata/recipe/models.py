@@ -99,7 +99,9 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _goes_with_its_kind(self) -> Self:
         natural = self.kind == "x-instruction"
-        blocks = ("sources", "source_lang", "translations", "screen") if natural else ("texts", "edit")
+        blocks: tuple[str, ...] = ("sources", "source_lang", "translations", "screen")
+        if not natural:
+            blocks = ("texts", "passages", "generate", "rate", "edit", "diversify")
         if stray := [key for key in blocks if getattr(self, key) != type(self).model_fields[key].default]:
             raise ValueError(f"`{stray[0]}` is not for kind {self.kind}")
         if not natural and not self.sources:
@@ -176,7 +178,8 @@ class Recipe(Settings):
         Of what was asked again one may have more than the other: a part of a corpus in which no row needed it.
         """
         for key in (*OF_ROWS, "languages"):
-            if getattr(self, key) != getattr(other, key):
+            one, two = (_without_places(getattr(of, key)) for of in (self, other))
+            if one != two:
                 return key
         one, two = (
             [again.model_dump(exclude={"rows": True, "model": _WHERE}) for again in r.translate.again]
@@ -199,6 +202,14 @@ OF_ROWS = (
     *("passages", "generate", "rate", "edit", "diversify"),
 )
 """Keys that say which rows there are."""
+
+
+def _without_places(block: Any) -> Any:
+    """A block, without what of its model says where that is."""
+    if not isinstance(getattr(block, "model", None), Model):
+        return block
+    return [block.model_dump(exclude={"model"}), block.model.model_dump(exclude=_WHERE)]
+
 
 _WHERE = {"base_url", "api_key_env", "price", "limits", "timeout_s"}
 """Keys of a model that say where it is and what it costs, but not what it answers."""

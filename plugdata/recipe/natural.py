@@ -40,7 +40,7 @@ class Passages(Settings):
     max_chars: int = Field(1_800, ge=100, description="of a passage; longer documents are divided")
     min_lid: Share = Field(0.5, description="p(lang) below which a passage is dropped")
     repeated_lines: int | None = Field(
-        5, ge=2, description="documents of a domain from which a line that they share is its header or footer"
+        5, ge=2, description="documents from which a line that half of a domain's have is its header or footer"
     )
     near: Share | None = Field(0.8, description="Jaccard similarity of near-duplicates; null: equal passages alone")
     per_domain: int | None = Field(None, ge=1, description="passages of a domain, at most; the others are dropped")
@@ -62,6 +62,7 @@ class Generate(Settings):
     candidates: int = Field(1, ge=1, le=8, description="instructions asked for a passage, of which the best is kept")
     repair: int = Field(1, ge=0, le=5, description="times a faulty answer is sent back with its fault named")
     max_chars: int = Field(1_000, ge=20, description="of an instruction")
+    model: Model | None = Field(None, description="what makes them; default: `models`")
 
 
 class Rate(Settings):
@@ -100,7 +101,7 @@ class Diversify(Settings):
     model: Model | str | None = Field(None, description="openai: the model; sentence-transformers: a Hub id or folder")
     clusters: int | None = Field(None, ge=2, description="default: the square root of half the rows")
     rows: int | None = Field(None, ge=1, description="rows a language, shared out among the clusters; default: all")
-    news: Share | None = Field(0.33, description="share of rows about news or headlines, at most")
+    news: Share | None = Field(0.33, description="share of the rows wanted that may be about news or headlines")
     seed: int = 42
 
     @model_validator(mode="after")

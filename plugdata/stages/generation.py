@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from plugdata import languages, rows
+from plugdata import languages, prompts, rows
 from plugdata.calls.dispatch import Job
 from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Missing, replays
@@ -33,7 +33,7 @@ class Kind:
         recipe: Recipe,
         settings: Generate | Rate | Edit,
         model: Model | None,
-        prompt: str,
+        prompt: Any,
         columns: Sequence[str],
         task: Callable[..., Task[Any]],
     ) -> None:
@@ -87,9 +87,11 @@ class Generation:
     def __init__(self, corpus: Corpus, recipe: Recipe, say: Say = lambda line: None) -> None:
         self._corpus = corpus
         self._identifier = identifier(say) if recipe.translate.check_language else None
-        prompt = generate.PROMPTS[recipe.generate.template]
+        prompt = [*generate.templates(recipe.generate.template), prompts.passages(recipe.pivot)]
         generator = partial(generate.generator, settings=recipe.generate, model=self._identifier)
-        self._kind = Kind(generate.STAGE, recipe, recipe.generate, None, prompt, ["passage"], generator)
+        self._kind = Kind(
+            generate.STAGE, recipe, recipe.generate, recipe.generate.model, prompt, ["passage"], generator
+        )
         self.kinds = (self._kind,)
         self._settings = [self._kind.identity, recipe.translate.check_language]
 

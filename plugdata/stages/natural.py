@@ -83,7 +83,7 @@ class NaturalTranslation:
                 recipe.translate,
                 member.model.params,
                 model=self.identifier if recipe.translate.check_language else None,
-                glossary=glossary_of(recipe, target.code),
+                glossary=None if into_pivot else glossary_of(recipe, target.code),  # it says what target terms are
             )
             for member in self.pool
         ]

@@ -54,6 +54,7 @@ def passages(
         settings: dict[str, Any] = {
             **recipe.passages.model_dump(mode="json"),
             "texts": [origin.model_dump(mode="json", exclude={"path"}) for origin in texts],
+            "labels": [origin.label for origin in texts],
             "content": [digest for of, digest in content if of == lang],
             "limit": recipe.limit,
             "shard": recipe.shard,
@@ -89,7 +90,7 @@ def _divided(corpus: Corpus, recipe: Recipe, lang: str, map: Map, model: Callabl
         def counted() -> Iterator[pl.DataFrame]:
             for frame in map(clean, _documents(recipe, lang)):
                 if asked.repeated_lines:
-                    counts.add(frame["keys"])
+                    counts.add(frame.select("text", "domain", "keys"))
                 yield frame
 
         with aside(counted(), corpus.spill / "documents") as cleaned:

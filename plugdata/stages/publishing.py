@@ -91,7 +91,11 @@ def _task(use: archive.Use) -> Task:
 def _providers(recipe: Recipe) -> dict[str, Provider]:
     """Who serves the recipe's models, of those that are known. Where a recipe names no endpoint, it is the client's."""
     estimates = (recipe.quality.back_translation, recipe.quality.judge)
-    others = [by.model for by in (*recipe.translate.again, *estimates, recipe.rate, recipe.edit) if by and by.model]
+    others = [
+        by.model
+        for by in (*recipe.translate.again, *estimates, recipe.generate, recipe.rate, recipe.edit)
+        if by and by.model
+    ]
     remote = [model for model in (*recipe.models, *others) if model.model != "local"]
     found = {model.served_as or model.model: licenses.provider(client.base_url(model)) for model in remote}
     return {model: provider for model, provider in found.items() if provider}

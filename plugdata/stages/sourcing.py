@@ -57,6 +57,7 @@ def source(corpus: Corpus, recipe: Recipe, records: tuple[SourceRecord, ...]) ->
         "limit": recipe.limit,
         "lang": recipe.read_lang,
         "sources": [origin.model_dump(mode="json", exclude={"path"}) for origin in recipe.sources],
+        "labels": [record.name for record in records],
         "content": [record.digest for record in records],
     }
     return [Step("source", None, (), settings, sources.VERSION, rows.SOURCE, merged)]

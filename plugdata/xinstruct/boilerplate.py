@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 LINE_CHARS = 200
 """Characters of a line that may be a header or footer."""
 
+SHARE = 0.5
+"""Share of a domain's documents that have a header or footer of its own, at least: headings of sections, which an
+encyclopedia repeats ("History"), stand in fewer; and what has no URL is all one domain."""
+
 MEMORY = "192MB"
 """What DuckDB may hold before it spills, as in curate.duplicates."""
 
@@ -76,24 +80,34 @@ def _of_each(found: pl.DataFrame, n: int) -> pl.Series:
 
 
 class Counts:
-    """In how many documents a hash was."""
+    """In how many documents of a domain a hash was. Copies of a document are one."""
 
     def __init__(self, con: "DuckDBPyConnection") -> None:
         self._con = con
-        con.execute("create table seen (key ubigint)")
+        con.execute("create table documents (domain ubigint, doc ubigint)")
+        con.execute("create table seen (domain ubigint, doc ubigint, key ubigint)")
 
-    def add(self, keys: pl.Series) -> None:
-        """Count those of further documents: what `keys` gave."""
-        shown = keys.explode().drop_nulls().to_frame("key")
-        self._con.register("shown", shown)
-        self._con.execute("insert into seen select key from shown")
-        self._con.unregister("shown")
+    def add(self, documents: pl.DataFrame) -> None:
+        """Count further documents. Needs: text, domain, keys (what `keys` gave)."""
+        shown = documents.select(pl.col("domain").hash(), pl.col("keys").alias("key"), doc=pl.col("text").hash())
+        for table, rows in (
+            ("documents", shown.select("domain", "doc")),
+            ("seen", shown.explode("key").drop_nulls("key").select("domain", "doc", "key")),
+        ):
+            self._con.register("shown", rows)
+            self._con.execute(f"insert into {table} select * from shown")
+            self._con.unregister("shown")
 
     def reaching(self, least: int) -> NDArray[np.uint64]:
-        """Hashes of so many documents or more, in ascending order; what was counted is forgotten."""
-        found = self._con.sql(f"select key from seen group by key having count(*) >= {least} order by key").pl()
-        self._con.execute("drop table seen")
-        told: NDArray[np.uint64] = found["key"].to_numpy()
+        """Hashes of so many documents or more, and of SHARE of their domain's, in ascending order; what was counted is
+        forgotten."""
+        found = self._con.execute(
+            "select key from seen join (select domain, count(distinct doc) as n from documents group by domain)"
+            " using (domain) group by key, n having count(distinct doc) >= greatest(?, ? * n) order by key",
+            [least, SHARE],
+        ).fetchnumpy()
+        self._con.execute("drop table seen; drop table documents")
+        told: NDArray[np.uint64] = found["key"]
         return told
 
 

@@ -57,6 +57,12 @@ OTHERS, FAULT = "x-instruction-others-v1", "x-instruction-fault-v1"
 FINAL = (Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH)
 """Faults of the passage itself: asking again, or for another candidate, would pay for the same."""
 
+
+def templates(form: str) -> tuple[str, ...]:
+    """The template ids of a form: what its answers depend on."""
+    return (PROMPTS[form],) if form == "x-instruction-base" else (PROMPTS[form], OTHERS, FAULT)
+
+
 MIN_WORDS = 3
 """Of an instruction: "Explain mangroves" is less than one asks for with a passage in mind."""
 

@@ -103,6 +103,12 @@ def _example(
     }
 
 
+def check(folder: Path) -> None:
+    """Raise InputError for a folder that holds something."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder} is there already", "name a folder that is not")
+
+
 def write_round(
     folder: Path,
     rows: Callable[[], Iterable[pl.DataFrame]],
@@ -115,8 +121,7 @@ def write_round(
     `rows` gives batches of rows.RATE, from the beginning each time: they are gone through twice, and never held. Marks
     of some 8 bytes each are. Raises InputError where the folder holds something, or nothing is rated as the best.
     """
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder} is there already", "name a folder that is not")
+    check(folder)
     keep = _balanced(rows(), per_mark)
     made = (training_sets(batch, pivot, levels, keep) for batch in rows())
     new = folder.with_name(f".{folder.name}.new")
@@ -196,7 +201,7 @@ def _layouts(pivot: Language, levels: int, codes: Iterable[str]) -> dict[str, An
 
 def _readme(folder: Path, counted: Mapping[str, Mapping[tuple[str, int], int]], pivot: Language, levels: int) -> str:
     table = [f"| {name} | {lang} | {mark} | {n:,} |" for name, of in counted.items() for (lang, mark), n in of.items()]
-    return _README.substitute(name=folder.name, pivot=pivot.name, levels=levels, table="\n".join(table))
+    return _README.substitute(name=folder.as_posix(), pivot=pivot.name, levels=levels, table="\n".join(table))
 
 
 _README = Template("""\
@@ -215,6 +220,6 @@ python train_ref/sft.py train_ref/configs/one-gpu.yaml data=$name configs=genera
 python train_ref/sft.py train_ref/configs/one-gpu.yaml data=$name configs=rater output=runs/rater
 ```
 
-Then make another corpus from the same recipe, with `generate.template: x-instruction-base`, the generator as its model
-and the rater as `rate.model`.
+Then make another corpus from the same recipe, with `generate.template: x-instruction-base`, the generator as
+`generate.model` and the rater as `rate.model`.
 """)
