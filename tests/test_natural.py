@@ -89,6 +89,7 @@ def test_a_folder_of_texts_becomes_a_corpus_and_a_rerun_asks_nothing(run: Run, t
     assert boats["instruction"] is None and boats["pivot_response"] is None
     assert [turn["role"] for turn in boats["messages"]] == ["system", "user", "assistant"]
     assert "mending boats" in boats["messages"][1]["content"] and boats["messages"][2]["content"] == article(0)
+    assert '<th scope="row">passages<' in Path("corpus/dist/report.html").read_text()
     card = Path("corpus/dist/README.md").read_text()
     for told in ("natural text", "2405.19744", "| generation |", "| rating |", "each beside its English instruction"):
         assert told in card
