@@ -123,7 +123,10 @@ def test_calls_that_fail_leave_rows_as_they_are_and_are_all_that_the_next_run_as
         texts = Corpus(Path("corpus")).rows("translate", "ko").sort("ordinal")["target_response"]
         server.faults = [llm.when(lambda request: texts[2] in request.text, dead)]
         code, _, err = run("run", recipe)
-        assert (code, "quality/ko: 1 estimate failed; the next run asks for these alone" in err) == (0, True)
+        assert (code, "quality/ko: 1 call failed that rows do without; the next run asks for these alone" in err) == (
+            0,
+            True,
+        )
         assert _rows()["chrf_response"].is_null().to_list() == [False, False, True, False, False, False]
         assert kept(run) == {"ko": 6}
         server.faults, before = [], len(server.requests)
