@@ -141,3 +141,4 @@ if __name__ == "__main__":
         train(read(sys.argv[1:]))
     except (PublishedError, SettingsError) as error:
         sys.exit(f"sft.py: {error}")
+    PartialState().destroy_process_group()  # or a process of several may die of its threads on the way out
