@@ -31,7 +31,7 @@ from typing import NamedTuple
 import polars as pl
 
 from benchmarks import synthetic
-from benchmarks.loopback import ROOT, Cost, bar, measured, table
+from benchmarks.loopback import ROOT, Cost, bar, measured, resident_mb, table
 from plugdata import assets, languages, pipeline, recipe, stages
 from plugdata.checks import lid
 from plugdata.checks.prose import prose
@@ -154,7 +154,7 @@ def curated(n: int, langs: Sequence[str]) -> list[Spent]:
 
             def watch() -> None:
                 while not done.wait(EVERY_S):
-                    peak[0] = max(peak[0], _resident_mb(process.pid))
+                    peak[0] = max(peak[0], resident_mb(process.pid))
 
             watcher = threading.Thread(target=watch)
             watcher.start()
@@ -176,20 +176,6 @@ def run(folder: Path) -> None:
     for stage in STAGES:
         _, cost = measured(partial(pipeline.run, asked, first=stage, until=stage))
         print(json.dumps([stage, *cost]), flush=True)
-
-
-def _resident_mb(root: int) -> float:
-    """Memory of a process and its children, as it is now."""
-    total = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                if root in (int(entry.name), parent):
-                    total += int((entry / "statm").read_text().split()[1])
-            except (FileNotFoundError, ProcessLookupError):  # it has ended
-                continue
-    return total * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def full(n: int) -> None:

@@ -137,3 +137,17 @@ def table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
 def bar(says: str, value: str, met: bool) -> None:
     """Print what is asked for and what was measured."""
     print(f"bar: {says}: measured {value}{'' if met else ' (MISSED)'}", flush=True)
+
+
+def resident_mb(root: int) -> float:
+    """Memory of a process and its children, as it is now."""
+    total = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if root in (int(entry.name), parent):
+                    total += int((entry / "statm").read_text().split()[1])
+            except (FileNotFoundError, ProcessLookupError):  # it has ended
+                continue
+    return total * os.sysconf("SC_PAGE_SIZE") / 1e6

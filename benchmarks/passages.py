@@ -22,7 +22,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks import pages
-from benchmarks.loopback import ROOT, bar, measured, table
+from benchmarks.loopback import ROOT, bar, measured, resident_mb, table
 from plugdata import assets, languages, recipe
 from plugdata.corpus import Corpus, Workers
 from plugdata.curate.duplicates import duplicates
@@ -137,7 +137,7 @@ def large(gb: float) -> None:
 
             def watch() -> None:
                 while not done.wait(EVERY_S):
-                    peak[0] = max(peak[0], _resident_mb(process.pid))
+                    peak[0] = max(peak[0], resident_mb(process.pid))
 
             watcher = threading.Thread(target=watch)
             watcher.start()
@@ -148,19 +148,6 @@ def large(gb: float) -> None:
             sys.exit(f"the run ended with {process.returncode}")
     print(f"\n{gb:g} GB in fi: {cost.wall_s:.0f} s, {cost.cpu_s:.0f} s of CPU, {os.cpu_count()} cores")
     bar("<= 2 GB of memory", f"{peak[0]:.0f} MB", peak[0] <= 2000)
-
-
-def _resident_mb(root: int) -> float:
-    """Memory of a process and its children, as it is now."""
-    total = 0
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if root in (int(entry.name), parent):
-                total += int((entry / "statm").read_text().split()[1])
-        except (FileNotFoundError, ProcessLookupError):  # it has ended
-            continue
-    return total * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> None:
