@@ -78,6 +78,10 @@ def twice(ask: Callable[[str], Request], read: Callable[[Answer], T | str]) -> S
     return Abstained(fault)
 
 
+FINAL = frozenset({Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH})
+"""Faults of the text itself: asking again would pay for the same."""
+
+
 class Fault(NamedTuple):
     """Why an answer is not believed, and that in words, for people and for the model that is asked again."""
 
@@ -85,7 +89,7 @@ class Fault(NamedTuple):
     told: str
 
 
-_ENDED = (STOP, "eos", "eos_token")  # the last two are Together's and TGI's
+ENDED = (STOP, "eos", "eos_token")  # the last two are Together's and TGI's
 _ENDS = {
     CONTENT_FILTER: Fault(Reason.CONTENT_FILTER, "finish_reason content_filter"),
     CONTEXT_LENGTH: Fault(Reason.CONTEXT_LENGTH, "finish_reason context_length"),
@@ -97,7 +101,7 @@ _ENDS = {
 
 def unfinished(answer: Answer) -> Fault | None:
     """The fault of an answer that did not end by itself; None too where nobody says how it ended."""
-    if answer.finish_reason is None or answer.finish_reason in _ENDED:
+    if answer.finish_reason is None or answer.finish_reason in ENDED:
         return None
     return _ENDS.get(answer.finish_reason, Fault(Reason.TRUNCATED, f"finish_reason {answer.finish_reason}"))
 

@@ -19,6 +19,7 @@ What a row sends stands in record.py, how in protocols.py and ask.py, what is be
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from plugdata.asking import FINAL
 from plugdata.checks import mask
 from plugdata.rows import Reason, Status
 from plugdata.translate import verify
@@ -171,7 +172,7 @@ class Attempt:
                 return [said[unit.name] for unit in units]
             reason = faults[0].reason
             again = None
-            if reason not in verify.FINAL and self.repairs < self.repair:
+            if reason not in FINAL and self.repairs < self.repair:
                 told = "; ".join(fault.told for fault in faults)
                 again = self.prompt.again(first, request, answer, reason, told, nth)
             self.mended.append(reason)
@@ -229,7 +230,7 @@ class Attempt:
             if smaller := halves(units):
                 in_view = answer.finish_reason == LENGTH  # what is too long for the context gets no longer
                 return (yield from self.in_parts(units, smaller, before, in_view=in_view))
-        elif len(units) > 1 and self.repairs and reason not in verify.FINAL:
+        elif len(units) > 1 and self.repairs and reason not in FINAL:
             blamed = {fault.segment for fault in faults}
             right = [unit for unit in units if None not in blamed and unit.name not in blamed]
             if right:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from plugdata.asking import ENDED
 from plugdata.checks import answered, lid, mask, refusal, spoken, untranslated
 from plugdata.checks.copying import echo, is_echo
 from plugdata.checks.repetition import MIN_CHARS, is_loop
@@ -22,7 +23,7 @@ from plugdata.languages import Language
 from plugdata.rows import Reason
 from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import Texts
-from plugdata.wire import CONTENT_FILTER, CONTEXT_LENGTH, LENGTH, REFUSAL, STOP, TOOL_CALLS, Answer
+from plugdata.wire import CONTENT_FILTER, CONTEXT_LENGTH, LENGTH, REFUSAL, TOOL_CALLS, Answer
 
 
 class Fault(NamedTuple):
@@ -35,12 +36,9 @@ class Fault(NamedTuple):
 
 _MARK = re.compile(r"⟦(\d+)⟧")
 
-FINAL = frozenset({Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH})
-"""Faults of the text itself: asking again would pay for the same."""
 WANT_OF_ROOM = (LENGTH, CONTEXT_LENGTH)
 """Ends of answers that a shorter text may not have."""
 
-_ENDED = (STOP, "eos", "eos_token")  # the last two are Together's and TGI's
 _FINISH = {
     CONTENT_FILTER: Fault(Reason.CONTENT_FILTER, "finish_reason content_filter"),
     CONTEXT_LENGTH: Fault(Reason.CONTEXT_LENGTH, "finish_reason context_length"),
@@ -59,7 +57,7 @@ this much shorter than its translation."""
 
 def whole(answer: Answer, texts: Mapping[str, str], *, proven: bool) -> Fault | None:
     """An answer that did not end by itself. `proven`: closing tags will tell, where no finish_reason does."""
-    if answer.finish_reason in _ENDED or (answer.finish_reason is None and proven):
+    if answer.finish_reason in ENDED or (answer.finish_reason is None and proven):
         return None
     if answer.finish_reason == LENGTH and is_loop(answer.text or answer.thinking) and not _repetitive(texts):
         return Fault(Reason.LOOP, "the answer repeats itself until its room ends")

@@ -30,7 +30,7 @@ from typing import Any
 import polars as pl
 
 from plugdata import prompts
-from plugdata.asking import Fault, Steps, follow, in_tags, read_tag, tag_suffix, unfinished
+from plugdata.asking import FINAL, Fault, Steps, follow, in_tags, read_tag, tag_suffix, unfinished
 from plugdata.checks import lid, refusal, script, spoken
 from plugdata.checks.copying import echo, to_translate
 from plugdata.checks.prose import prose_of
@@ -53,9 +53,6 @@ PROMPTS = {"x-instruction": "x-instruction-v1", "x-instruction-base": "x-instruc
 """The template id of each form."""
 OTHERS, FAULT = "x-instruction-others-v1", "x-instruction-fault-v1"
 """What is added behind the passage: the instructions that there are, and the fault of the answer before."""
-
-FINAL = (Reason.CONTENT_FILTER, Reason.CONTEXT_LENGTH)
-"""Faults of the passage itself: asking again, or for another candidate, would pay for the same."""
 
 
 def templates(form: str) -> tuple[str, ...]:
