@@ -7,9 +7,11 @@ holds from any member is taken before one is asked. Members that serve the same 
 Members of a higher tier are asked nothing but what a task wants of that tier: rows that came to nothing below.
 """
 
+import gc
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -113,6 +115,16 @@ many rows in turn stays in the processor's caches: that spares a third of the ti
 identifier's tables come and go more often), with 200 much the same (benchmarks/replay.py: ko, es, zh)."""
 
 
+@contextmanager
+def _settled() -> Iterator[None]:
+    """What there is by now is not searched for garbage again and again: 8 % of the time of benchmarks/replay.py."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def replays(
     rows: Iterable[Mapping[str, Any]],
     tasks: Sequence[Task[R]],
@@ -122,21 +134,24 @@ def replays(
 ) -> Iterator[tuple[Result[R] | Missing, list[str]]]:
     """`replay` of many rows, in their order. `reads`: of each task, what it does with the first answers of several rows
     before it is asked what follows from them."""
-    coming = iter(rows)
-    while together := list(islice(coming, TOGETHER)):
-        places = [order(row["id"], pool) for row in together]
-        steps = [tasks[at[0]](row, []) for row, at in zip(together, places, strict=True)]
-        asks = [
-            next(_asks(row, tasks, at, pool, [], step)) if isinstance(step, Request) else None
-            for row, at, step in zip(together, places, steps, strict=True)
-        ]
-        bodies = ledger.bodies([ask.key for ask in asks if ask])
-        answers = [[(ask.member, read_answer(bodies[ask.key]))] if ask and ask.key in bodies else [] for ask in asks]
-        for row, at, begun in zip(together, places, answers, strict=True):
-            if reads:
-                reads[at[0]](row, [answer for _, answer in begun])
-        for row, at, begun in zip(together, places, answers, strict=True):
-            yield _replayed(row, tasks, at, pool, ledger, begun)
+    with _settled():
+        coming = iter(rows)
+        while together := list(islice(coming, TOGETHER)):
+            places = [order(row["id"], pool) for row in together]
+            steps = [tasks[at[0]](row, []) for row, at in zip(together, places, strict=True)]
+            asks = [
+                next(_asks(row, tasks, at, pool, [], step)) if isinstance(step, Request) else None
+                for row, at, step in zip(together, places, steps, strict=True)
+            ]
+            bodies = ledger.bodies([ask.key for ask in asks if ask])
+            answers = [
+                [(ask.member, read_answer(bodies[ask.key]))] if ask and ask.key in bodies else [] for ask in asks
+            ]
+            for row, at, begun in zip(together, places, answers, strict=True):
+                if reads:
+                    reads[at[0]](row, [answer for _, answer in begun])
+            for row, at, begun in zip(together, places, answers, strict=True):
+                yield _replayed(row, tasks, at, pool, ledger, begun)
 
 
 def replay(

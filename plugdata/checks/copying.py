@@ -21,6 +21,8 @@ MIN_WORDS = 4
 _FEW = 0.25
 """Share of an answer's tokens that are the source's too, below which the search for runs is spared: as each shared run
 has three shared words, an echo has 0.4 or so. Tokens are what white space separates, points and all."""
+_EACH = 3
+"""Of so many tokens one is looked at: every run of three words has one of these."""
 _TOKEN = 12
 """Characters a token has at most, in the mean, where white space separates words at all."""
 
@@ -61,8 +63,9 @@ def is_echo(source: str, answer: str) -> bool:
     tokens = answer.split()
     most = len(source) // _TOKEN
     if len(answer) < _TOKEN * len(tokens):
-        known = set(source.split())
-        if sum(map(known.__contains__, tokens)) < _FEW * len(tokens):
+        some = tokens[::_EACH]
+        shared = set(some).intersection(source.split())
+        if sum(map(shared.__contains__, some)) < _FEW * len(some):
             return False
     elif len(source.split(maxsplit=most)) > most:  # no need to count on
         return False  # white space separates the source's words, and hardly any of the answer's

@@ -245,7 +245,7 @@ def _passages(texts: pl.Series, language: Language, pivot: Language | None) -> I
     """Places of texts with passages in another script, and their share by weight. None where the pivot shares it."""
     if not _apart(language, pivot):
         return
-    own = "".join(rf"\p{{{name}}}" for name in language.scripts)
+    own = script.named(language.scripts)
     word = rf"[\p{{L}}--[{own}]--\p{{Common}}]+"
     run = rf"(?:{word}[^\p{{L}}\n]{{1,4}}){{{PASSAGE_WORDS - 1},}}{word}"
     asked = texts.str.contains(run).arg_true()

@@ -7,6 +7,10 @@ Letters of a dense script weigh more, as much as the Latin letters that would sa
 and the titles of four films are a third of an answer in Chinese, not a tenth.
 """
 
+from collections.abc import Iterable
+from functools import cache
+from itertools import groupby
+
 import polars as pl
 
 from plugdata.checks.prose import MIN_LETTERS
@@ -18,7 +22,7 @@ def share(prose: pl.Series, language: Language) -> pl.Series:
 
     A short text abstains because "Python", "NASA" or "Harry Potter" is a right answer in any script.
     """
-    scripts = "".join(rf"\p{{{name}}}" for name in language.scripts)
+    scripts = named(language.scripts)
     ours, foreign = rf"[\p{{L}}&&[{scripts}]]", rf"[\p{{L}}--[{scripts}]--\p{{Common}}]"
     # Most texts hold no foreign letter, which is told several times faster than how many there are.
     pure = pl.select(pl.when(prose.str.contains(rf"(?:{ours}[^{ours}]*){{{MIN_LETTERS}}}")).then(1.0)).to_series()
@@ -41,3 +45,20 @@ def weight(language: Language) -> float:
     By twice the floor of its `ratio`, see languages.toml.
     """
     return max(1.0, 1 / (2 * language.ratio[0]))
+
+
+def named(scripts: Iterable[str]) -> str:
+    """Scripts as Polars' regular expressions name them, in a class."""
+    return "".join(rf"\p{{{name}}}" for name in scripts)
+
+
+@cache
+def characters(pattern: str) -> str:
+    """The characters that a class of Polars' holds, as ranges in a class of `re`, which has no names for scripts."""
+    every = pl.Series([chr(n) for n in range(_LAST_LETTER + 1) if not 0xD800 <= n < 0xE000])
+    points = enumerate(map(ord, every.filter(every.str.contains(pattern))))
+    runs = [[point for _, point in run] for _, run in groupby(points, lambda place: place[1] - place[0])]
+    return "".join(f"{chr(run[0])}-{chr(run[-1])}" for run in runs)
+
+
+_LAST_LETTER = 0x323AF  # of Unicode's Han; behind it no script of the table of languages has letters

@@ -13,14 +13,10 @@ language of another script, and 451 not to be in one of Latin script.
 """
 
 import re
-import unicodedata
 from functools import cache
-from itertools import pairwise
-from typing import Any
-
-import polars as pl
 
 from plugdata import languages
+from plugdata.checks import script
 from plugdata.checks.lid import MIN_P, PREFIX, READ_CHARS, Model
 from plugdata.checks.prose import prose_of
 from plugdata.languages import Language
@@ -55,7 +51,7 @@ def wrong_language(model: "Ahead | None", text: str, language: Language, pivot: 
         return None
     asked = model if _shares_scripts(language.scripts, language.lid) else None
     head = _head(text)
-    if (asked is None or _other(asked, head, language, pivot) is None) and _share(head, language) >= MIN_SHARE:
+    if (asked is None or _other(asked, head, language, pivot) is None) and _reaches(head, language):
         return None
     plain = _plain(text)
     if len(_LETTER.findall(plain)) < LONG:
@@ -72,37 +68,48 @@ def _plain(text: str) -> str:
     return " ".join(_WORD.sub(lambda word: " " if word[0][0].isupper() else word[0], line) for line in lines)
 
 
+def _reaches(head: str, language: Language) -> bool:
+    """Whether a text of GLANCE_CHARS at most has MIN_SHARE: its first letters nearly always tell."""
+    return bool(_some(language.scripts).match(head)) or _share(head, language) >= MIN_SHARE
+
+
 def _share(text: str, language: Language) -> float:
     """The share of a text's letters that are in the language's scripts, by weight; 1 if there are none."""
-    rest = _characters(language.scripts).sub("", text)
-    ours = (len(text) - len(rest)) * max(1.0, 1 / (2 * language.ratio[0]))
+    rest = re.sub(f"[{_letters(language.scripts)}]+", "", text)
+    ours = (len(text) - len(rest)) * script.weight(language)
     others = len(_LETTER.findall(rest))
     return ours / (ours + others) if others else 1.0
 
 
 class Ahead:
-    """A model that may be told of texts before it is asked about them, one by one: it reads all of those at once. That
-    takes 17 µs a text in place of 29 (a hundred at once, benchmarks/replay.py): its tables are in the processor's
-    caches then."""
+    """A model that may be told of texts before it is asked about them, one by one: it reads all of those at once, while
+    its tables are in the processor's caches, and says no more than what it is sure of, which is quickly found."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._coming: list[str] = []
-        self._said: dict[str, tuple[list[str], Any]] = {}
+        self._sure: dict[str, str | None] = {}
 
     def expect(self, text: str, language: Language) -> None:
         """Note what `wrong_language` will ask about a text, if anything."""
         if len(text) >= LONG and _shares_scripts(language.scripts, language.lid):
             self._coming.append(_head(text))
 
-    def predict(self, text: str) -> tuple[list[str], Any]:
-        """The labels of a text, the most probable first, and their probabilities."""
-        if text not in self._said:
+    def sure(self, text: str) -> str | None:
+        """The label that a text has with a probability of SURE, if any."""
+        if text not in self._sure:
             texts = list({*self._coming, text})
-            said = self._model.predict(texts, k=-1, threshold=MIN_P)
-            self._said = dict(zip(texts, zip(*said, strict=True), strict=True))
+            labels, _ = self._model.predict(texts, k=1, threshold=SURE)
+            self._sure = {
+                text: of[0].removeprefix(PREFIX) if of else None for text, of in zip(texts, labels, strict=True)
+            }
             self._coming.clear()
-        return self._said[text]
+        return self._sure[text]
+
+    def labels(self, text: str) -> dict[str, float]:
+        """The labels of a text with their probabilities."""
+        (labels,), (p,) = self._model.predict([text], k=-1, threshold=MIN_P)
+        return {label.removeprefix(PREFIX): float(q) for label, q in zip(labels, p, strict=True)}
 
 
 def _head(text: str) -> str:
@@ -111,13 +118,12 @@ def _head(text: str) -> str:
 
 def _other(model: Ahead, text: str, language: Language, pivot: Language) -> str | None:
     """The label of another language that the identifier is sure of, with its probability."""
-    labels, p = model.predict(text.replace("\n", " "))
-    if not labels or float(p[0]) < SURE or (top := labels[0].removeprefix(PREFIX)) in language.lid:
+    text = text.replace("\n", " ")
+    top = model.sure(text)
+    if top is None or top in language.lid or (not language.lid and top not in pivot.lid):
         return None
-    found = {label.removeprefix(PREFIX): float(q) for label, q in zip(labels, p, strict=True)}
+    found = model.labels(text)
     if sum(found.get(label, 0.0) for label in language.lid) >= RULED_OUT:
-        return None
-    if not language.lid and top not in pivot.lid:
         return None
     return f"{top} (p = {min(found[top], 1.0):.2f})"
 
@@ -132,15 +138,13 @@ def _shares_scripts(scripts: tuple[str, ...], lid: tuple[str, ...]) -> bool:
 
 
 @cache
-def _characters(scripts: tuple[str, ...]) -> re.Pattern[str]:
-    """Runs of the letters and marks of some scripts, which `re` knows no names for: read off Polars' tables."""
-    every = "".join(map(chr, filter(lambda n: unicodedata.category(chr(n))[0] in "LM", range(_END))))
-    names = "".join(rf"\p{{{name}}}" for name in scripts)
-    codes = [*map(ord, pl.Series([every]).str.replace_all(f"[^{names}]+", "")[0]), _END]
-    starts = [codes[0], *(code for before, code in pairwise(codes) if code != before + 1)]
-    ends = [before for before, code in pairwise(codes) if code != before + 1]
-    return re.compile(f"[{''.join(f'{chr(a)}-{chr(b)}' for a, b in zip(starts, ends, strict=False))}]+")
+def _letters(scripts: tuple[str, ...]) -> str:
+    """The letters and marks of some scripts, as a class of `re`."""
+    return script.characters(rf"[\p{{L}}\p{{M}}&&[{script.named(scripts)}]]")
 
 
-_END = 0x323B0
-"""The first code point behind all letters (Unicode 16: CJK Extension H)."""
+@cache
+def _some(scripts: tuple[str, ...]) -> re.Pattern[str]:
+    """As many letters of some scripts as are MIN_SHARE of GLANCE_CHARS, whatever stands between them."""
+    ours = _letters(scripts)
+    return re.compile(f"(?:[^{ours}]*[{ours}]){{{round(GLANCE_CHARS * MIN_SHARE)}}}")

@@ -17,11 +17,11 @@ import math
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import groupby
 from typing import NamedTuple
 
 import polars as pl
 
+from plugdata.checks import script
 from plugdata.checks.copying import to_translate
 from plugdata.checks.prose import prose_of
 from plugdata.languages import Language
@@ -62,8 +62,6 @@ _BRACKET = re.compile(" ?[(（]")
 _CODE = re.compile("^[^\n]*(?:=[^\n]*|[;{}])$", re.MULTILINE)
 """A line of code that nothing marks as such: "let 목록 = [4, 5, 6]"."""
 
-_LAST_LETTER = 0x323AF  # of Unicode's Han; behind it no script of the table of languages has letters
-
 
 class Scripts(NamedTuple):
     """What to look for between two languages that are written in different scripts."""
@@ -82,8 +80,9 @@ def between(pivot: Language, target: Language) -> Scripts | None:
 
 @cache
 def _of(names: tuple[str, ...]) -> Scripts:
-    scripts = "".join(rf"\p{{{name}}}" for name in names)
-    small, letters = _characters(rf"[\p{{Ll}}&&[{scripts}]]"), _characters(rf"[\p{{L}}\p{{M}}&&[{scripts}]]")
+    named = script.named(names)
+    small = script.characters(rf"[\p{{Ll}}&&[{named}]]")
+    letters = script.characters(rf"[\p{{L}}\p{{M}}&&[{named}]]")
     suspect, word = f"[{letters}]{{{MIN_UNCASED}}}", f"[{letters}]{{{MIN_UNCASED},}}"
     if small:
         suspect = f"[{small}]{{{MIN_LETTERS}}}"
@@ -91,14 +90,6 @@ def _of(names: tuple[str, ...]) -> Scripts:
     token = f"[{letters}{_IN_TOKEN}]+"
     patterns = suspect, f"{token}(?: {token})*", word, rf"[^\W\d_{letters}]"
     return Scripts(bool(small), *map(re.compile, patterns))
-
-
-def _characters(pattern: str) -> str:
-    """The characters of a class of Polars, as ranges for `re`, which knows no scripts."""
-    every = pl.Series([chr(n) for n in range(_LAST_LETTER + 1) if not 0xD800 <= n < 0xE000])
-    points = enumerate(map(ord, every.filter(every.str.contains(pattern))))
-    runs = [[point for _, point in run] for _, run in groupby(points, lambda place: place[1] - place[0])]
-    return "".join(f"{chr(run[0])}-{chr(run[-1])}" for run in runs)
 
 
 def left(scripts: Scripts, source: str, target: str) -> list[str]:
