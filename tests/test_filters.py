@@ -277,6 +277,13 @@ def test_a_soft_check_below_its_threshold_drops_the_row(
     assert (row["status"], row["reasons"], row["detail"]) == ("dropped", [reason], detail)
 
 
+def test_a_row_with_untranslated_words_says_which(model: lid.Model) -> None:
+    pivot, target = "Melt the butter and fold in the flour.", "butter를 녹이고 flour를 섞으며 butter를 더 넣으세요."
+    done = decided(filters.measure(batch(pair(pivot_response=pivot, response=target), pair()), model))
+    assert done["reason"].to_list() == ["untranslated", None]
+    assert str(done["detail"][0]).endswith(" < 0.99 in response: butter, flour")
+
+
 @pytest.mark.parametrize("check", [*rows.AGREEMENTS, "options"])
 def test_a_soft_check_without_a_threshold_drops_nothing(check: str) -> None:
     columns = [name for name in rows.MEASURE if name == check or name.startswith(f"{check}_")]

@@ -6,10 +6,11 @@ only where it cannot is the function asked, pair by pair.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from plugdata import languages
 from plugdata.checks import corruption, leftover, numbers, options, punctuation, structure, untranslated
 from plugdata.checks.shared import shared
 
@@ -67,6 +68,21 @@ def agreements(checks: Mapping[str, Check], texts: pl.DataFrame) -> list[pl.Seri
     ]
     told = texts.lazy().select(of_all).collect()  # lazy: what they have in common is computed once
     return [_said(check, texts, told[name]).alias(name) for name, check in checks.items()]
+
+
+def words_left(field: str, least: float | None) -> pl.Expr:
+    """ ": " and the words that a field leaves untranslated, where its `untranslated` is below `least`; else nothing."""
+
+    def told(row: Mapping[str, Any]) -> str:
+        score, target, pivot = row[f"untranslated_{field}"], languages.get(row["lang"]), row["pivot_lang"]
+        if least is None or score is None or score >= least:
+            return ""
+        scripts = untranslated.between(languages.get(pivot), target)
+        words = untranslated.left(scripts, row[f"pivot_{field}"], row[field]) if scripts else []
+        return f": {', '.join(dict.fromkeys(words))}" if words else ""
+
+    asked = pl.struct("lang", "pivot_lang", f"pivot_{field}", field, f"untranslated_{field}")
+    return asked.map_batches(lambda rows: pl.Series(map(told, rows), dtype=pl.String), pl.String)
 
 
 def _said(check: Check, texts: pl.DataFrame, told: pl.Series) -> pl.Series:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from plugdata import recipe, rows
-from plugdata.curate.filters import fresh, user
+from plugdata.curate.filters import agreement, fresh, user
 from plugdata.curate.filters.check import WHOLE, Bounds, Check, of_fields
 from plugdata.curate.filters.language import by_lid, by_script
 from plugdata.rows import Reason, Status
@@ -99,7 +99,8 @@ def by_agreement(check: str) -> Decider:
             return too_little & WHOLE if check in ("leftover", "untranslated") else too_little
 
         def detail(field: str) -> pl.Expr:
-            return pl.format(f"{{}} < {least} in {field}", pl.col(f"{check}_{field}").round(3))
+            words = agreement.words_left(field, least) if check == "untranslated" else pl.lit("")
+            return pl.format(f"{{}} < {least} in {field}{{}}", pl.col(f"{check}_{field}").round(3), words)
 
         return of_fields(Reason(check), condition, detail)
 
