@@ -49,6 +49,14 @@ def test_rows_come_back_as_they_were_written(corpus: Corpus) -> None:
     assert written == corpus.write("screen", None, frames, CONTRACT)  # the same rows, the same bytes
 
 
+def test_a_folder_whose_name_is_a_pattern_is_that_folder_alone(tmp_path: Path) -> None:
+    corpus, other = Corpus.create(tmp_path / "[ab]*"), Corpus.create(tmp_path / "a")
+    corpus.write("screen", None, [_rows(3)], CONTRACT)
+    other.write("screen", None, [_rows(5)], CONTRACT)
+    assert corpus.rows("screen").equals(_rows(3))
+    assert corpus.scan("screen").collect().equals(_rows(3))
+
+
 def test_counts_tell_apart_what_this_stage_and_earlier_ones_took_out(corpus: Corpus) -> None:
     rows = _dropped(_dropped(_rows(10), "screen", [1]), "filter", [1, 2, 3])
     counts = corpus.write("filter", "ko", [rows], CONTRACT).counts

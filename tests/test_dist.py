@@ -16,7 +16,7 @@ from plugdata import pair, recipe
 from plugdata.corpus import Counts
 from plugdata.errors import ContractError, CorpusError, FunnelError, GateError
 from plugdata.hashing import tagged_hash
-from plugdata.publish import COLUMNS, Facts, ModelUse, dist, shards
+from plugdata.publish import COLUMNS, Facts, ModelUse, dist, readback, shards
 from plugdata.recipe import Recipe
 from plugdata.rows import DEDUP, row_id
 
@@ -98,6 +98,16 @@ def everything(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def test_a_folder_whose_name_is_a_pattern_is_built_the_same_and_datasets_is_said_not_to_read_it(tmp_path: Path) -> None:
+    frame = dedup_rows("ko", 9, dropped=[3])
+    for name in ("whole", "[p]*"):
+        build(tmp_path / name, {"ko": frame})
+    assert everything(tmp_path / "[p]*") == everything(tmp_path / "whole")
+    with pytest.raises(CorpusError) as caught:
+        readback.loaded(str(tmp_path / "[p]*" / "dist"), ["ko"], str(tmp_path / "cache"))
+    assert "is a pattern" in str(caught.value.hint)
 
 
 def test_kept_rows_are_published_by_id_with_the_columns_and_messages_of_their_layout(tmp_path: Path) -> None:

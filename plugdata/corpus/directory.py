@@ -160,13 +160,13 @@ class Corpus:
         """All rows of a finished stage."""
         path = self.part(stage, lang)
         with reading(path):
-            return pl.read_parquet(path)
+            return pl.read_parquet(path, glob=False)
 
     def scan(self, stage: str, lang: str | None = None) -> pl.LazyFrame:
         """All rows of a finished stage, to be asked for less than all."""
         path = self.part(stage, lang)
         with reading(path):
-            found = pl.scan_parquet(path)
+            found = pl.scan_parquet(path, glob=False)
             found.collect_schema()  # a damaged file is told here, with its name
             return found
 

@@ -122,7 +122,7 @@ def _taken_out(corpus: Corpus, lang: str) -> pl.DataFrame:
     if not stage:
         return pl.DataFrame(schema=columns)
     return (
-        pl.scan_parquet(corpus.part(stage, lang))
+        corpus.scan(stage, lang)
         .filter(pl.col("stage").is_in(chosen.BY_LANGUAGE) & (pl.col("status") != Status.KEPT))
         .select(*columns)
         .collect(engine="streaming")

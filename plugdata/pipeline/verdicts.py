@@ -240,7 +240,7 @@ def subject(folder: Path) -> Subject:
 def kept(folder: Path) -> pl.DataFrame:
     """A folder's verdicts."""
     with _reading(folder):
-        return pl.read_parquet(folder / "verdicts.parquet")
+        return pl.read_parquet(folder / "verdicts.parquet", glob=False)
 
 
 @contextmanager

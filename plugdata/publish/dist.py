@@ -129,19 +129,21 @@ def check(dist: Path) -> dict[str, dict[str, int]]:
 
 
 def _count(path: Path) -> int:
-    return int(pl.scan_parquet(path).filter(kept()).select(pl.len()).collect(engine="streaming").item())
+    return int(pl.scan_parquet(path, glob=False).filter(kept()).select(pl.len()).collect(engine="streaming").item())
 
 
 def _common(rows: Mapping[str, Path]) -> pl.Series:
     """The ids that are kept in every language, sorted."""
-    ids = [pl.scan_parquet(path).filter(kept()).select("id") for path in rows.values()]
+    ids = [pl.scan_parquet(path, glob=False).filter(kept()).select("id") for path in rows.values()]
     both = functools.reduce(lambda left, right: left.join(right, on="id", how="semi"), ids)
     return both.sort("id").collect(engine="streaming")["id"]
 
 
 def _origins(rows: Mapping[str, Path], common: pl.Series | None) -> list[Origin]:
     """The (source, licence) pairs of the rows to publish, the most rows first."""
-    frames = [pl.scan_parquet(path).filter(kept()).select("id", "source", "license") for path in rows.values()]
+    frames = [
+        pl.scan_parquet(path, glob=False).filter(kept()).select("id", "source", "license") for path in rows.values()
+    ]
     if common is not None:
         frames = [frame.join(common.to_frame().lazy(), on="id", how="semi") for frame in frames]
     counts = pl.concat(frames).group_by("source", "license").len().collect(engine="streaming")

@@ -42,7 +42,7 @@ def find(path: Path, common: pl.Series | None) -> Findings:
     language ID had too little prose to judge either half; `mixed`: a passage of either half is in another language;
     `pii`: personal data was seen. What nothing was measured of is left out.
     """
-    rows = pl.scan_parquet(path).filter(kept())
+    rows = pl.scan_parquet(path, glob=False).filter(kept())
     if common is not None:
         rows = rows.join(common.to_frame().lazy(), on="id", how="semi")
     names = rows.collect_schema().names()

@@ -33,6 +33,9 @@ class Content(NamedTuple):
     digest: str
 
 
+_PATTERN = frozenset("*?[")
+
+
 def written(dist: Path) -> dict[str, dict[str, Content]]:
     """What the Parquet files of a dist/ hold: config → split → content, that of all its files in order."""
     files: dict[str, dict[str, list[Path]]] = {}
@@ -63,7 +66,9 @@ def loaded(where: str, configs: list[str], cache: str, revision: str | None = No
                     found.setdefault(config, {})[str(split)] = _content(batches)
         except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
             why = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
-            raise CorpusError(f"{where} does not load with `datasets`: {why[0]}") from error
+            is_pattern = revision is None and not _PATTERN.isdisjoint(str(Path(where).resolve()))
+            hint = "to `datasets` a path with *, ? or [ is a pattern: move the corpus to another" if is_pattern else ""
+            raise CorpusError(f"{where} does not load with `datasets`: {why[0]}", hint) from error
     return found
 
 

@@ -112,7 +112,7 @@ def state(corpus: Corpus) -> State:
 def _estimates(corpus: Corpus, lang: str) -> pl.DataFrame:
     """What `summary` reads of a language's rows: no texts, or a large corpus would be held whole to print a line."""
     columns = [name for name in QUALITY if name not in DEDUP and name not in ("back_response", "judge_errors")]
-    return pl.read_parquet(corpus.part("quality", lang), columns=["lang", *columns])
+    return pl.read_parquet(corpus.part("quality", lang), columns=["lang", *columns], glob=False)
 
 
 def mending(corpus: Corpus, lang: str) -> Mending | None:
@@ -121,7 +121,7 @@ def mending(corpus: Corpus, lang: str) -> Mending | None:
     if not path.is_file():
         return None
     believed = pl.col("stage").is_null() | (pl.col("stage") != "translate")
-    asked = pl.scan_parquet(path).filter(pl.col("n_calls") > 0)
+    asked = pl.scan_parquet(path, glob=False).filter(pl.col("n_calls") > 0)
     n, at_once, kept, calls = (
         asked.select(
             pl.len(),
