@@ -106,6 +106,21 @@ def test_every_passage_is_a_row_and_so_is_a_document_without_any(tmp_path: Path)
     assert by_id["id"].is_sorted()
 
 
+ENGLISH = """The harbour was quiet when the first boats came back, and nobody was waiting on the quay but the clerk. He
+wrote down what each of them had caught, what it weighed and what was paid for it, and he wrote slowly, because the ink
+was cold. When the last of them had tied up, he closed the book and walked home along the wall."""
+
+
+def test_a_passage_that_goes_on_in_another_language_is_no_passage(tmp_path: Path) -> None:
+    half = f"{article(1, 12)}\n\n{ENGLISH}"
+    documents = [{"text": text} for text in (article(0), half, f"{ENGLISH}\n\n{article(2, 12)}")]
+    found = made(asked(tmp_path, documents, passages={"min_lid": 0.1})).sort("ordinal")
+    assert found["reason"].to_list() == [None, "lid", "lid"]
+    assert found["detail"].str.contains("of its beginning and end is in another language").to_list()[1:] == [True, True]
+    every = made(asked(tmp_path, documents, passages={"max_mixed": 1, "min_lid": 0.1}))
+    assert every["status"].to_list() == ["kept"] * 3
+
+
 def test_workers_give_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("plugdata.stages.passages"), "FRAME_CHARS", 2_000)
     documents = [{"text": f"Sama otsikko\n{article(n)}", "url": f"https://a.example/{n}"} for n in range(20)]

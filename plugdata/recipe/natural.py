@@ -39,6 +39,9 @@ class Passages(Settings):
     min_chars: int = Field(400, ge=1, description="of a passage")
     max_chars: int = Field(1_800, ge=100, description="of a passage; longer documents are divided")
     min_lid: Share = Field(0.5, description="p(lang) below which a passage is dropped")
+    max_mixed: Share = Field(
+        0.3, description="share of its beginning and end in another language above which a passage is dropped"
+    )
     repeated_lines: int | None = Field(
         5, ge=2, description="documents from which a line that half of a domain's have is its header or footer"
     )

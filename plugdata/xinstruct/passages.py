@@ -19,7 +19,7 @@ from plugdata.rows import Reason, Status, row_id
 from plugdata.xinstruct import boilerplate, segment
 from plugdata.xinstruct.cleaning import clean
 
-VERSION = 1
+VERSION = 2
 """Of what is taken for text, where it is divided, and what of a passage is measured: a change of rows is a new one."""
 
 DOCUMENTS: dict[str, pl.DataType] = {
@@ -105,17 +105,16 @@ def divided(documents: pl.DataFrame, lang: str, pivot: str, settings: Passages, 
     measured = judged.with_columns(_measured(judged["passage"], language, languages.get(pivot), settings, Path(model)))
     nothing = pl.format("{} characters are left, and no passage of {} or more", "n_left", least)
     no_letters = pl.format("{} of it are no letters", pl.col("others").round(2))
+    foreign, mixed = pl.col("lid") < settings.min_lid, pl.col("mixed") > settings.max_mixed
+    sounds_like = pl.format("p({}) is {}, it sounds like {}", pl.lit(lang), pl.col("lid").round(2), pl.col("lid_top"))
+    in_part = pl.format("{} of its beginning and end is in another language", pl.col("mixed").round(2))
     checks = [
         (
             Reason.NO_PASSAGE,
             none | (pl.col("others") > OTHERS),
             pl.when(none).then(nothing).otherwise(no_letters),
         ),
-        (
-            Reason.LID,
-            pl.col("lid") < settings.min_lid,
-            pl.format("p({}) is {}, it sounds like {}", pl.lit(lang), pl.col("lid").round(2), pl.col("lid_top")),
-        ),
+        (Reason.LID, foreign | mixed, pl.when(foreign).then(sounds_like).otherwise(in_part)),
         (Reason.REPETITION, pl.col("again") != "", pl.col("again")),
         (Reason.PII, pl.col("kinds") != "", pl.col("kinds")),
     ]
@@ -136,7 +135,7 @@ def _masked(passages: pl.Series) -> pl.Series:
 def _measured(
     passages: pl.Series, language: Language, pivot: Language, settings: Passages, model: Path
 ) -> list[pl.Series]:
-    """lid, lid_top, and what the verdict needs: others, again ("" = does not repeat itself), kinds ("" = none)."""
+    """lid, lid_top, and what the verdict needs: mixed, others, again ("" = it does not), kinds ("" = none)."""
     texts = passages.fill_null("")
     others = texts.str.count_matches(r"[^\p{L}\p{M}\s]") / texts.str.len_chars()
     kinds = pl.Series([""]).new_from_index(0, len(texts))
@@ -144,8 +143,11 @@ def _measured(
         places = pii.may_hold(texts, numbers.foreign_digits(texts)).arg_true()
         kinds = kinds.scatter(places, pl.Series([", ".join(pii.kinds(text)) for text in texts.gather(places)]))
     again = pl.Series([_repeated(text) for text in texts], dtype=pl.String)
-    p, top = identified(texts, language, pivot, model)
-    return [p.alias("lid"), top.alias("lid_top"), others.alias("others"), again.alias("again"), kinds.alias("kinds")]
+    found = identified(texts, language, pivot, model)
+    return [
+        *(found.p.alias("lid"), found.top.alias("lid_top"), found.mixed.alias("mixed")),
+        *(others.alias("others"), again.alias("again"), kinds.alias("kinds")),
+    ]
 
 
 def _repeated(text: str) -> str:
@@ -160,10 +162,10 @@ def _repeated(text: str) -> str:
     return f"{found.ngrams:.0%} of its words and {found.lines:.0%} of its lines are said again"
 
 
-def identified(texts: pl.Series, language: Language, pivot: Language, model: Path) -> tuple[pl.Series, pl.Series]:
-    """p(language) of the beginning and the end of each text, and the language named; null where too little is prose.
+def identified(texts: pl.Series, language: Language, pivot: Language, model: Path) -> lid.Scores:
+    """What is said of the beginning and the end of each text; null where too little is prose.
 
-    Where most of its letters are of other scripts, the first is 0 and nothing is named.
+    Where most of its letters are of other scripts, p is 0 and nothing is named.
     """
     n = round(LID_CHARS / script.weight(language))
     ends = pl.select(
@@ -177,4 +179,4 @@ def identified(texts: pl.Series, language: Language, pivot: Language, model: Pat
     foreign = doubted.filter((script.share(whole, language) < MIN_SCRIPT).fill_null(False))
     read = read.scatter(doubted, whole).scatter(foreign, "")
     found = lid.scores(lid.load(model), read, language, pivot)
-    return found.p.scatter(foreign, 0.0), found.top
+    return found._replace(p=found.p.scatter(foreign, 0.0))
