@@ -89,7 +89,7 @@ class Fault(NamedTuple):
     told: str
 
 
-ENDED = (STOP, "eos", "eos_token")  # the last two are Together's and TGI's
+_ENDED = (STOP, "eos", "eos_token")  # the last two are Together's and TGI's
 _ENDS = {
     CONTENT_FILTER: Fault(Reason.CONTENT_FILTER, "finish_reason content_filter"),
     CONTEXT_LENGTH: Fault(Reason.CONTEXT_LENGTH, "finish_reason context_length"),
@@ -99,9 +99,9 @@ _ENDS = {
 }
 
 
-def unfinished(answer: Answer) -> Fault | None:
+def cut_short(answer: Answer) -> Fault | None:
     """The fault of an answer that did not end by itself; None too where nobody says how it ended."""
-    if answer.finish_reason is None or answer.finish_reason in ENDED:
+    if answer.finish_reason is None or answer.finish_reason in _ENDED:
         return None
     return _ENDS.get(answer.finish_reason, Fault(Reason.TRUNCATED, f"finish_reason {answer.finish_reason}"))
 

@@ -297,15 +297,15 @@ CONTRACTS: dict[str, dict[str, pl.DataType]] = {
 }
 """The columns of each stage's rows, in the order of the stages."""
 
-_AFTER = ("translate", "pair", "measure", "filter", "dedup", "quality")
-STAGES = {
-    "plug": ("source", "screen", *_AFTER),
-    "x-instruction": ("passages", "generate", "rate", "diversify", *_AFTER),
-}
-"""The stages of each kind of corpus, in order."""
-
 SHARED = ("source", "screen")
 """The stages whose rows are the same for every language."""
+
+NATURAL = ("passages", "generate", "rate", "diversify")
+"""The stages before natural text and its instruction are a pair."""
+
+_AFTER = ("translate", "pair", "measure", "filter", "dedup", "quality")
+STAGES = {"plug": (*SHARED, *_AFTER), "x-instruction": (*NATURAL, *_AFTER)}
+"""The stages of each kind of corpus, in order."""
 
 
 def row_id(instruction: str, input: str, response: str, system: str | None = None) -> str:

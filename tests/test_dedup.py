@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from plugdata import rows
-from plugdata.curate.dedup import apply, decide, screen_duplicates, source_duplicates
+from plugdata.curate.dedup import apply, decide, drop_source_duplicates, source_duplicates
 from plugdata.curate.duplicates import duplicates
 from plugdata.curate.duplicates.near import BLOCK
 from plugdata.curate.duplicates.rarest import Frequencies
@@ -40,7 +40,7 @@ def _screened(source: pl.DataFrame, settings: Screen, spill: Path) -> pl.DataFra
     """All rows at once, their duplicates looked for in frames of one row."""
     found = source_duplicates((source[n : n + 1] for n in range(source.height)), [source], settings, spill)
     unrouted = source.with_columns(pl.lit(None, pl.String).alias(name) for name in ("task_class", "policy"))
-    return screen_duplicates(unrouted, found)
+    return drop_source_duplicates(unrouted, found, "screen")
 
 
 def found(frame: pl.DataFrame, near: float | None, spill: Path) -> dict[str, tuple[str, float | None]]:
@@ -314,7 +314,8 @@ def test_a_source_row_that_another_data_set_has_is_not_paid_for(tmp_path: Path) 
     given_rows = source({"response": "Once upon a time."}, {"response": "Never."})
     against = pl.DataFrame({"id": ["old.jsonl:3"], "text": ["say it once upon a time"]})
     found = source_duplicates([given_rows], [given_rows], Screen(), tmp_path, [against])
-    done = screen_duplicates(given_rows.with_columns(task_class=pl.lit(None), policy=pl.lit(None)), found)
+    nulls = given_rows.with_columns(task_class=pl.lit(None), policy=pl.lit(None))
+    done = drop_source_duplicates(nulls, found, "screen")
     assert kept_ids(done) == ["r1"]
     assert done.select("reason", "detail", "kept_id").row(0) == ("duplicate-exact", "same text as old.jsonl:3", None)
 

@@ -254,7 +254,7 @@ def test_a_text_beyond_the_models_context_is_cut_in_two_without_a_repair(protoco
 def test_a_short_text_is_not_cut_for_want_of_room() -> None:
     row = {"instruction": "Name the cook.", "input": "", "response": "Her name is Ada, and she makes the tea."}
     _, outcome = walk(task(repair=1), row, cut(lambda message: True))
-    assert (outcome.reason, outcome.detail) == (Reason.TRUNCATED, "finish_reason length; repairs tried: 1")
+    assert (outcome.reason, outcome.detail) == (Reason.TRUNCATED, "cut short: finish_reason length; repairs tried: 1")
     asked, outcome = walk(task(), row, cut(lambda message: True, "context_length"))
     assert (len(asked), outcome.reason) == (1, Reason.CONTEXT_LENGTH)
 

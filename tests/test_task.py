@@ -234,7 +234,7 @@ def test_more_room_counts_as_repair_and_stays_for_the_repairs_after_it() -> None
     assert [request.params["max_tokens"] for request in asked] == [64, 128, 128]
     _, outcome = _run(_task(max_tokens=64), ROW, CUT, CUT, CUT)
     cut = (Reason.TRUNCATED,)
-    assert outcome == Outcome({}, cut, "finish_reason length; repairs tried: 2", cut * 2)
+    assert outcome == Outcome({}, cut, "cut short: finish_reason length; repairs tried: 2", cut * 2)
 
 
 def test_a_repair_that_is_cut_keeps_its_words_and_gets_more_room() -> None:

@@ -74,12 +74,13 @@ def source_duplicates(
     return found.select("id", "kept_id", "jaccard", kept_as=pl.coalesce("place", "elsewhere"))
 
 
-def screen_duplicates(batch: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+def drop_source_duplicates(batch: pl.DataFrame, found: pl.DataFrame, stage: str) -> pl.DataFrame:
     """Drop the kept rows that `source_duplicates` found.
 
-    Needs: rows.SOURCE. Adds: kept_id (rows.SCREEN). Rows: all, same order; those not kept are left untouched.
+    Needs: rows of the texts that it was given, sorted by id. Adds: kept_id (the stage's contract, rows.CONTRACTS).
+    Rows: all, same order; those not kept are left untouched.
     """
-    return rows.conform(_drop(batch, found.with_columns(drop=True, side=pl.lit("")), "screen"), rows.SCREEN)
+    return rows.conform(_drop(batch, found.with_columns(drop=True, side=pl.lit("")), stage), rows.CONTRACTS[stage])
 
 
 def decide(

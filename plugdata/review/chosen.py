@@ -17,11 +17,9 @@ from plugdata.hashing import tagged_hash
 from plugdata.recipe import Recipe, did_you_mean
 from plugdata.review import measured
 from plugdata.review.measured import Bounds
-from plugdata.rows import CONTRACTS, PAIR, SHARED, VERDICT, Status
+from plugdata.rows import CONTRACTS, NATURAL, PAIR, SHARED, VERDICT, Status
 
 BY_LANGUAGE = tuple(stage for stage in CONTRACTS if stage not in SHARED)
-NATURAL = ("passages", "generate", "rate", "diversify")
-"""Stages before natural text and its instruction are a pair."""
 CHANCE, THRESHOLD = "random", "threshold"
 """Orders that any corpus has: by chance, and nearest to whichever bound is next."""
 

@@ -75,7 +75,7 @@ def _rows(corpus: Corpus, recipe: Recipe, lang: str, map: Map, model: Callable[[
     with aside(_merged(by_id), corpus.spill) as merged:
         alike = Screen(duplicates="exact" if asked.near is None else "near", near=asked.near or 1.0, max_cluster=None)
         found = dedup.source_duplicates(_as_source(merged()), merged(), alike, corpus.spill)
-        single = (_without(batch, found) for batch in merged())
+        single = (dedup.drop_source_duplicates(batch, found, "passages") for batch in merged())
         for batch in single if asked.per_domain is None else _capped(single, asked.per_domain):
             yield of_shard(batch, "passages", recipe.shard)
 
@@ -134,23 +134,6 @@ def _as_source(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """The rows as `dedup.source_duplicates` reads them."""
     none = pl.lit(None, pl.String)
     return (frame.with_columns(instruction="passage", input=none, response=none) for frame in frames)
-
-
-def _without(batch: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-    """The batch, sorted by id, with the kept rows dropped that `source_duplicates` found."""
-    here = found.filter(pl.col("id").is_between(pl.lit(batch["id"].min()), pl.lit(batch["id"].max())))
-    joined = batch.drop("kept_id").join(here, on="id", how="left", maintain_order="left")
-    joined = joined.with_columns(kept_id=pl.when(kept()).then("kept_id"))
-    jaccard, is_found = pl.col("jaccard"), pl.col("kept_id").is_not_null()
-    checks = [
-        (Reason.DUPLICATE_EXACT, is_found & jaccard.is_null(), pl.format("same text as {}", "kept_as")),
-        (
-            Reason.DUPLICATE_NEAR,
-            is_found & jaccard.is_not_null(),
-            pl.format("Jaccard {} to {}", jaccard.round(2), "kept_as"),
-        ),
-    ]
-    return rows.take_out(joined, "passages", Status.DROPPED, checks).select(batch.columns)
 
 
 def _capped(batches: Iterable[pl.DataFrame], most: int) -> Iterator[pl.DataFrame]:

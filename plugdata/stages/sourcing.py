@@ -83,7 +83,7 @@ def screen(corpus: Corpus, recipe: Recipe, map: Map = map) -> list[Step]:
             again = corpus.batches("source")
             found = dedup.source_duplicates(alive(), again, recipe.screen, corpus.spill, against)
             for batch in alive():
-                yield of_shard(dedup.screen_duplicates(batch, found), "screen", recipe.shard)
+                yield of_shard(dedup.drop_source_duplicates(batch, found, "screen"), "screen", recipe.shard)
 
     versions = [sources.lint.VERSION, dedup.VERSION, route.VERSION]
     settings = {

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from plugdata.asking import ENDED
+from plugdata import asking
 from plugdata.checks import answered, lid, mask, refusal, spoken, untranslated
 from plugdata.checks.copying import echo, is_echo
 from plugdata.checks.repetition import MIN_CHARS, is_loop
@@ -23,7 +23,7 @@ from plugdata.languages import Language
 from plugdata.rows import Reason
 from plugdata.translate.glossary import Glossary
 from plugdata.translate.protocols import Texts
-from plugdata.wire import CONTENT_FILTER, CONTEXT_LENGTH, LENGTH, REFUSAL, TOOL_CALLS, Answer
+from plugdata.wire import CONTEXT_LENGTH, LENGTH, Answer
 
 
 class Fault(NamedTuple):
@@ -39,14 +39,6 @@ _MARK = re.compile(r"⟦(\d+)⟧")
 WANT_OF_ROOM = (LENGTH, CONTEXT_LENGTH)
 """Ends of answers that a shorter text may not have."""
 
-_FINISH = {
-    CONTENT_FILTER: Fault(Reason.CONTENT_FILTER, "finish_reason content_filter"),
-    CONTEXT_LENGTH: Fault(Reason.CONTEXT_LENGTH, "finish_reason context_length"),
-    REFUSAL: Fault(Reason.REFUSAL, "the model declined"),
-    TOOL_CALLS: Fault(Reason.EMPTY_ANSWER, "a tool call in place of a text"),
-    LENGTH: Fault(Reason.TRUNCATED, "finish_reason length"),
-}
-
 _SHOWN = 12
 """Words named in one message: who left more needs no list."""
 
@@ -57,11 +49,12 @@ this much shorter than its translation."""
 
 def whole(answer: Answer, texts: Mapping[str, str], *, proven: bool) -> Fault | None:
     """An answer that did not end by itself. `proven`: closing tags will tell, where no finish_reason does."""
-    if answer.finish_reason in ENDED or (answer.finish_reason is None and proven):
-        return None
+    if answer.finish_reason is None and not proven:
+        return Fault(Reason.TRUNCATED, "nobody says that it ended")
     if answer.finish_reason == LENGTH and is_loop(answer.text or answer.thinking) and not _repetitive(texts):
         return Fault(Reason.LOOP, "the answer repeats itself until its room ends")
-    return _FINISH.get(answer.finish_reason or "", Fault(Reason.TRUNCATED, f"finish_reason {answer.finish_reason}"))
+    cut = asking.cut_short(answer)
+    return Fault(*cut) if cut else None
 
 
 @dataclass(frozen=True)

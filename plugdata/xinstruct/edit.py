@@ -16,7 +16,7 @@ import polars as pl
 from rapidfuzz.distance import Levenshtein
 
 from plugdata import prompts
-from plugdata.asking import Abstained, Fault, Steps, follow, in_tags, read_tag, tag_suffix, twice, unfinished
+from plugdata.asking import Abstained, Fault, Steps, cut_short, follow, in_tags, read_tag, tag_suffix, twice
 from plugdata.checks import lid, refusal, spoken
 from plugdata.languages import Language
 from plugdata.recipe import Edit
@@ -73,7 +73,7 @@ def editor(
 
         def read(answer: Answer) -> Edited | str:
             nonlocal changed
-            said = unfinished(answer) or read_tag(unicodedata.normalize("NFC", answer.text), "response", suffix)
+            said = cut_short(answer) or read_tag(unicodedata.normalize("NFC", answer.text), "response", suffix)
             if isinstance(said, Fault):
                 return said.told
             changed = Levenshtein.normalized_distance(texts["passage"], said)

@@ -30,7 +30,7 @@ from typing import Any
 import polars as pl
 
 from plugdata import prompts
-from plugdata.asking import FINAL, Fault, Steps, follow, in_tags, read_tag, tag_suffix, unfinished
+from plugdata.asking import FINAL, Fault, Steps, cut_short, follow, in_tags, read_tag, tag_suffix
 from plugdata.checks import lid, refusal, script, spoken
 from plugdata.checks.copying import echo, to_translate
 from plugdata.checks.prose import prose_of
@@ -200,7 +200,7 @@ class _Asking:
     ) -> tuple[str | None, list[Fault]]:
         """The instruction in an answer, and all that is wrong with it, hardest first."""
         said = unicodedata.normalize("NFC", answer.text)
-        cut = unfinished(answer)
+        cut = cut_short(answer)
         if self.is_bare:
             text, end, _ = said.partition(_END)
             text = text.strip()

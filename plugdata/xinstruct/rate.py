@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from plugdata import prompts
-from plugdata.asking import Abstained, Steps, follow, in_tags, twice, unfinished
+from plugdata.asking import Abstained, Steps, cut_short, follow, in_tags, twice
 from plugdata.languages import Language
 from plugdata.recipe import Rate
 from plugdata.rows import RATE, Reason, Status
@@ -77,7 +77,7 @@ def rater(pivot: Language, language: Language, settings: Rate, params: Mapping[s
     scale = SCALES[settings.levels]
 
     def read(answer: Answer) -> int | str:
-        cut = unfinished(answer)
+        cut = cut_short(answer)
         return cut.told if cut else scale.read(answer.text)
 
     def steps(row: Mapping[str, Any]) -> Steps[Rated]:
