@@ -114,6 +114,20 @@ def test_what_other_layouts_need_is_translated_and_nothing_else(run: Run, tmp_pa
     assert set(dist.check(Path("corpus/dist").resolve())) == {"fi", "fi-mono", "th", "th-mono"}
 
 
+def test_a_plan_counts_what_an_endpoint_embeds(run: Run, tmp_path: Path) -> None:
+    embedder = {"model": "small", "base_url": "http://127.0.0.1:9/v1", "price": {"input": 2, "output": 0}}
+    with LlmServer(answer=answer) as server:
+        recipe = write(tmp_path, server, diversify={"embedder": "openai", "model": embedder})
+        planned = json.loads(run("plan", recipe, "--json", "-q")[1])
+        assert not server.requests
+    shares = {share["lang"]: share for share in planned["shares"] if share["task"] == "diversify"}
+    assert sum(share["rows"] for share in shares.values()) == planned["screened"]
+    assert {share["calls"] for share in shares.values()} == {1}
+    tokens = sum(share["prompt_tokens"] for share in shares.values())
+    spent = sum(share["online_usd"]["expected"] for share in shares.values())
+    assert spent == pytest.approx(tokens * 2e-6, rel=0.01) and spent > 0
+
+
 def test_each_stage_has_a_command_and_each_goes_on_where_the_last_one_stopped(run: Run, tmp_path: Path) -> None:
     with LlmServer(answer=answer) as server:
         recipe = write(tmp_path, server)

@@ -6,6 +6,7 @@ common length: what a run asks is less, by what the rater drops and by what samp
 `diversify.rows`, it is counted).
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
@@ -15,7 +16,7 @@ import polars as pl
 
 from plugdata import stages
 from plugdata.asking import TRIES
-from plugdata.calls import money
+from plugdata.calls import embeddings, money
 from plugdata.calls.estimate import ENOUGH, Estimator, counts
 from plugdata.calls.ledger import tables
 from plugdata.calls.ledger.store import Ledger
@@ -91,7 +92,33 @@ def asked(recipe: Recipe, corpus: Corpus, ledger: Ledger | None) -> tuple[list[S
                 tokens = before.tokens + share.prompt_tokens + share.completion_tokens
                 loads[member.served_as] = before._replace(calls=before.calls + share.calls, tokens=tokens)
                 shares.append(share)
+        if embedder := stages.embedder(recipe):
+            share = _embedded(lang, embedder, n_passages)
+            before = loads.get(embedder.served_as, Load(embedder, Estimator(), 0, 0))
+            tokens = before.tokens + share.prompt_tokens
+            loads[embedder.served_as] = before._replace(calls=before.calls + share.calls, tokens=tokens)
+            shares.append(share)
     return shares, list(loads.values())
+
+
+def _embedded(lang: str, member: Member, n_texts: int) -> Share:
+    """What an endpoint has to do that embeds the instructions of a language; none as if it had them already."""
+    tokens = n_texts * len(INSTRUCTION) / embeddings.BYTES_PER_TOKEN
+
+    def cost(factor: float) -> int:
+        return money.cost(member.price, round(factor * tokens), 0, 0, batch=False)
+
+    spend = Spend(cost(1), cost(1), cost(MAX_TOKENS_FACTOR))  # never in a batch
+    return Share(
+        lang=lang,
+        model=member.served_as,
+        task="diversify",
+        rows=n_texts,
+        calls=math.ceil(n_texts / embeddings.PER_CALL),
+        prompt_tokens=tokens,
+        online=spend,
+        batch=spend,
+    )
 
 
 def _passages(corpus: Corpus, lang: str, n: int) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ so that whether it must run can be decided without running it. Order, freshness 
 """
 
 from plugdata.stages.curation import check_filters, deduplicated, filtered, measure, pairs
-from plugdata.stages.diversity import check_embedder, diversified
+from plugdata.stages.diversity import check_embedder, diversified, embedder
 from plugdata.stages.diversity import table as verb_nouns
 from plugdata.stages.generation import Generation, Rating
 from plugdata.stages.models import ledger_path, pool, served_as, serving
@@ -31,6 +31,7 @@ __all__ = [
     "chosen",
     "deduplicated",
     "diversified",
+    "embedder",
     "filtered",
     "given",
     "ledger_path",

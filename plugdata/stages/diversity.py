@@ -17,6 +17,7 @@ import polars as pl
 from plugdata import languages, rows
 from plugdata.calls import client, embeddings, money, vectors
 from plugdata.calls.ledger.store import Ledger
+from plugdata.calls.pool import Member
 from plugdata.corpus import BATCH, Corpus, stage_key
 from plugdata.corpus.files import writing
 from plugdata.errors import InputError
@@ -43,9 +44,14 @@ def check_embedder(recipe: Recipe) -> None:
     """See, before a call is paid, that what the stage needs is there. Raises InputError or AuthError."""
     if recipe.diversify:
         embed.check(recipe.diversify)
-        if isinstance(recipe.diversify.model, Model):
-            embeddings.member(recipe.diversify.model, served_as(recipe.diversify.model))
-            client.key(recipe.diversify.model)
+        if endpoint := embedder(recipe):
+            client.key(endpoint.model)
+
+
+def embedder(recipe: Recipe) -> Member | None:
+    """The endpoint that embeds, if one does. Raises InputError where its price is unknown."""
+    model = recipe.diversify.model if recipe.diversify else None
+    return embeddings.member(model, served_as(model)) if isinstance(model, Model) else None
 
 
 def diversified(corpus: Corpus, recipe: Recipe, say: Say, *, send: bool = True) -> list[Step]:
