@@ -205,6 +205,14 @@ def test_without_a_finish_reason_closing_tags_prove_an_answer_whole_and_plain_ha
     assert _reason(_task("plain", repair=0), Answer(KOREAN["instruction"], None)) is Reason.TRUNCATED
 
 
+def test_a_last_closing_tag_is_forgiven_to_an_answer_that_is_said_to_have_ended() -> None:
+    said = GOOD.removesuffix("</response>")
+    assert _reason(_task(repair=0), Answer(said, "stop")) is None
+    assert _reason(_task(repair=0), Answer(said, None)) is Reason.BAD_TAGS
+    assert _reason(_task(repair=0), Answer(said, "length")) is Reason.TRUNCATED
+    assert _reason(_task(repair=0), Answer(GOOD.partition("<response>")[0], "stop")) is Reason.BAD_TAGS
+
+
 @pytest.mark.parametrize("finish_reason", ["eos", "eos_token"])
 def test_other_words_for_a_whole_answer_are_known(finish_reason: str) -> None:
     assert _reason(_task(), Answer(GOOD, finish_reason)) is None

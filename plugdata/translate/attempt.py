@@ -270,7 +270,10 @@ class Attempt:
         """What an answer says, or why it says nothing."""
         if fault := verify.whole(answer, texts, proven=self.protocol.proves_its_end):
             return {}, [fault]
-        said = self.protocol.parse(_text(answer, texts), tuple(texts), self.prompt.suffix(texts))
+        text, names, suffix = _text(answer, texts), tuple(texts), self.prompt.suffix(texts)
+        if answer.finish_reason and (end := self.protocol.end(names, suffix)) not in text:
+            text += end
+        said = self.protocol.parse(text, names, suffix)
         if isinstance(said, str):
             return {}, [verify.unparsed(self.asked, texts, answer.text, said)]
         if self.sent.spans:

@@ -30,7 +30,8 @@ class Protocol:
 
     `system` and `repair` are template ids. `parse(answer, names, suffix)` gives the texts by name, or in words what is
     wrong. `together`: a row's texts share a call. `examples`: whether worked ones are sent. `proves_its_end`: an answer
-    that parses is whole, whatever its finish_reason. `params(names)` goes with the request.
+    that parses is whole, whatever its finish_reason. `end(names, suffix)`: what weak models leave out at the end, and
+    what nobody misses in an answer that is said to have ended by itself. `params(names)` goes with the request.
     """
 
     system: str
@@ -40,6 +41,7 @@ class Protocol:
     together: bool = True
     examples: bool = True
     proves_its_end: bool = True
+    end: Callable[[tuple[str, ...], str], str] = lambda names, suffix: ""
     params: Callable[[tuple[str, ...]], Mapping[str, Any]] = lambda names: {}
 
 
@@ -91,6 +93,10 @@ def parse_tags(answer: str, names: tuple[str, ...], suffix: str) -> dict[str, st
             return f"{inside[0]} inside {start[0]}"
         texts[name] = answer[start.end() : end.start()].strip()
     return texts
+
+
+def _last_tag(names: tuple[str, ...], suffix: str) -> str:
+    return f"</{names[-1]}{suffix}>"
 
 
 def render_json(texts: Texts, suffix: str) -> str:
@@ -156,7 +162,7 @@ def parse_paper(answer: str, names: tuple[str, ...], suffix: str) -> dict[str, s
 
 
 PROTOCOLS = {
-    "tags": Protocol("translate-tags-v2", "repair-tags-v1", render_tags, parse_tags),
+    "tags": Protocol("translate-tags-v2", "repair-tags-v1", render_tags, parse_tags, end=_last_tag),
     "json_schema": Protocol("translate-json-v1", "repair-json-v1", render_json, parse_json, params=json_params),
     "plain": Protocol(
         "translate-plain-v2",
