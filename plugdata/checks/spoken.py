@@ -97,14 +97,14 @@ class Ahead:
 
     def sure(self, text: str) -> str | None:
         """The label that a text has with a probability of SURE, if any."""
-        if text not in self._sure:
-            texts = list({*self._coming, text})
-            labels, _ = self._model.predict(texts, k=1, threshold=SURE)
-            self._sure = {
-                text: of[0].removeprefix(PREFIX) if of else None for text, of in zip(texts, labels, strict=True)
-            }
-            self._coming.clear()
-        return self._sure[text]
+        if self._coming:
+            self._sure = dict(zip(self._coming, self._read(self._coming), strict=True))
+            self._coming = []
+        return self._sure[text] if text in self._sure else self._read([text])[0]
+
+    def _read(self, texts: list[str]) -> list[str | None]:
+        labels, _ = self._model.predict(texts, k=1, threshold=SURE)
+        return [of[0].removeprefix(PREFIX) if of else None for of in labels]
 
     def labels(self, text: str) -> dict[str, float]:
         """The labels of a text with their probabilities."""
