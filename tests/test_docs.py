@@ -60,7 +60,7 @@ def _blocks(kind: str) -> list[str]:
 
 
 def _given_by(stage: str) -> set[str]:
-    """The reasons whose comment in rows.py names a stage."""
+    """The reasons whose comment in rows/reasons.py names a stage."""
     found = re.findall(r'= "([a-z-]+)"  # \[([a-z, ]+)\]', inspect.getsource(Reason))
     assert len(found) == len(Reason)
     return {reason for reason, stages in found if stage in stages.split(", ")}
