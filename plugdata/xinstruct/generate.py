@@ -20,29 +20,23 @@ differ in, since the same request is never paid twice, is ours to choose:
 Whether the passage really answers an instruction is for the rater to say. Must not know which model is asked.
 """
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import polars as pl
 
 from plugdata import prompts
 from plugdata.asking import FINAL, Fault, Steps, cut_short, follow, in_tags, read_tag, tag_suffix
-from plugdata.checks import lid, refusal, script, spoken
-from plugdata.checks.copying import echo, to_translate
-from plugdata.checks.prose import prose_of
-from plugdata.checks.templates import leaked
-from plugdata.checks.words import n_words
+from plugdata.checks import lid
 from plugdata.errors import InputError
 from plugdata.languages import Language
 from plugdata.recipe import Generate
 from plugdata.rows import GENERATE, Reason, Status
 from plugdata.wire import Answer, Message, Request, Task
-from plugdata.xinstruct import leaks
 from plugdata.xinstruct.laying import beside, verdict
+from plugdata.xinstruct.verify import Judge
 
 STAGE = "generate"
 
@@ -60,19 +54,7 @@ def templates(form: str) -> tuple[str, ...]:
     return (PROMPTS[form],) if form == "x-instruction-base" else (PROMPTS[form], OTHERS, FAULT)
 
 
-MIN_WORDS = 3
-"""Of an instruction: "Explain mangroves" is less than one asks for with a passage in mind."""
-
-ECHOED = 0.4
-"""Share of an instruction's runs of three words that stand in the prompt, from which it is the prompt come back: as
-copying.ECHO_MIN. Sentences of the prompts have 1.0; 91 good instructions (tests/labelled/instructions.toml) and 500
-real ones have 0.0 at most."""
-_RUNS = 3
-"""Runs of three words below which an instruction is too short to tell."""
-
 _END = "###"
-_LETTERS = re.compile(r"[^\W\d_]+")
-_LABEL = re.compile(r"\W{0,3}(?:instruction|question|prompt|task)(?: no\. ?\d)?\W{0,3}:", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -114,7 +96,8 @@ def generator(
     None: the language of an instruction is not judged. The row needs the column passage.
     Raises InputError for several candidates of the bare form at temperature 0.
     """
-    asking = _Asking(pivot, language, settings, params, model)
+    judge = Judge(pivot, language, PROMPTS[settings.template], settings.max_chars, model)
+    asking = _Asking(pivot, language, settings, params, judge)
     if asking.is_bare and settings.candidates > 1 and asking.is_greedy:
         raise InputError(
             "x-instruction-base makes the same instruction each time at temperature 0",
@@ -129,11 +112,7 @@ class _Asking:
     language: Language
     settings: Generate
     params: Mapping[str, Any]
-    model: Callable[[], lid.Model] | None
-
-    @cached_property
-    def identifier(self) -> spoken.Ahead | None:
-        return spoken.Ahead(self.model()) if self.model else None
+    judge: Judge
 
     @property
     def prompt(self) -> str:
@@ -211,67 +190,19 @@ class _Asking:
         elif cut:
             return None, [cut]
         else:
-            closing = f"</instruction{suffix}>"
-            whole = closing in said or answer.finish_reason is None
-            tagged = read_tag(
-                said if whole else said + closing, "instruction", suffix
-            )  # it ended, and forgot to say so
+            if answer.finish_reason and (closing := f"</instruction{suffix}>") not in said:
+                said += closing  # it ended, and forgot to say so
+            tagged = read_tag(said, "instruction", suffix)
             if isinstance(tagged, Fault):
-                return None, [self.declined(passage, said) or tagged]
+                return None, [self.judge.declined(passage, said) or tagged]
             text = tagged
         if not text:
             return None, [Fault(Reason.EMPTY_ANSWER, "the instruction is empty")]
-        return text, self.faults(text, passage, made)
-
-    def faults(self, text: str, passage: str, made: Sequence[Candidate]) -> list[Fault]:
-        """All that is wrong with an instruction."""
-        if len(text) > self.settings.max_chars:
-            told = f"{len(text)} characters are more than {self.settings.max_chars}"
-            return [Fault(Reason.LENGTH, told)]  # no other check reads it
-        found = [self.declined(passage, text), self.echo(text, passage, made), self.foreign(text)]
-        found += leaks.faults(text, passage, self.pivot, self.language)
-        # runs of letters are counted first, in no time: only of few of them may each letter be a word
-        if len(_LETTERS.findall(text)) < MIN_WORDS and n_words(pl.Series([text]))[0] < MIN_WORDS:
-            found.append(Fault(Reason.LENGTH, f"fewer than {MIN_WORDS} words"))
-        return [fault for fault in found if fault]
-
-    def declined(self, passage: str, said: str) -> Fault | None:
-        phrase = refusal.new_refusal(passage, said, self.language.code, self.pivot.code)
-        return Fault(Reason.REFUSAL, f"it declines or speaks of itself: {phrase!r}") if phrase else None
-
-    def echo(self, text: str, passage: str, made: Sequence[Candidate]) -> Fault | None:
-        """Whether a part of the prompt came back, or an earlier candidate."""
-        if mark := _LABEL.match(text) or leaked(passage, text):
-            told = mark if isinstance(mark, str) else mark[0]
-            return Fault(Reason.ECHO, f"something of a prompt stands in it: {told.strip()!r}")
-        if any(candidate.reason is None and candidate.text == text for candidate in made):
-            return Fault(Reason.ECHO, "it is an earlier instruction again")
-        if text in {worked.instruction for worked in prompts.passages(self.pivot.code)}:
-            return Fault(Reason.COPIED, "it is an example's, not this text's")
-        asked = prompts.template(self.prompt).template
-        if len(to_translate(text)) >= _RUNS + 2 and echo(asked, text) >= ECHOED:
-            return Fault(Reason.ECHO, "it is the prompt again")
-        return None
-
-    def foreign(self, text: str) -> Fault | None:
-        """Whether an instruction is not in the pivot; doubt keeps it."""
-        if self.identifier is None:
-            return None
-        told = spoken.wrong_language(self.identifier, text, self.pivot, self.language) or _script(text, self.pivot)
-        return Fault(Reason.LID, f"it is not in {self.pivot.name}: {told}") if told else None
+        return text, self.judge.faults(text, passage, [one.text for one in made if one.reason is None])
 
 
 def _told(faults: Sequence[Fault]) -> str:
     return "; ".join(fault.told for fault in faults)
-
-
-def _script(text: str, pivot: Language) -> str | None:
-    """The same by letters alone, of a text that is too short for `spoken`: most instructions have one sentence."""
-    if text.isascii():
-        return None
-    share = script.share(pl.Series([prose_of(text)]), pivot)[0]
-    told = share is not None and share < spoken.MIN_SHARE
-    return f"{share:.0%} of its letters are {' or '.join(pivot.scripts)}" if told else None
 
 
 def bare_message(pivot: Language, language: Language, passage: str) -> Message:
