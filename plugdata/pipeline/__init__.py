@@ -18,7 +18,8 @@ from plugdata.calls.ledger.store import Ledger
 from plugdata.corpus import Corpus, stage_key
 from plugdata.errors import GateError, InputError
 from plugdata.pipeline import again
-from plugdata.pipeline.conductor import PAID, SILENT, Conductor, Watch, noted
+from plugdata.pipeline.conductor import PAID, Conductor
+from plugdata.pipeline.watching import SILENT, Watch, noted
 from plugdata.publish import dist, hub
 from plugdata.publish.hub import folder as hub_folder
 from plugdata.publish.pull import pull as pull_rows

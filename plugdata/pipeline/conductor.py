@@ -5,11 +5,7 @@ output, so the stage is passed over; a changed recipe reruns just what it change
 finds its answers in the ledger.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from plugdata import licenses, stages
@@ -17,43 +13,19 @@ from plugdata.calls import client
 from plugdata.calls.caller import Tally
 from plugdata.calls.dispatch import dispatch, dispatch_batches
 from plugdata.calls.ledger.store import Ledger
-from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, Workers, logged, stage_key
+from plugdata.corpus import Corpus, Manifest, Progress, SourceRecord, StageRecord, Workers, stage_key
 from plugdata.errors import InputError, PartialError
 from plugdata.hashing import tagged_hash
+from plugdata.pipeline.watching import Watch, telling
 from plugdata.recipe import Recipe, Source, Texts
 from plugdata.rows import Status, kept
 from plugdata.stages import Step
-
-PROGRESS_EVERY_S = 0.5
-"""How often progress.json is rewritten: about as often as a person sees a number change."""
 
 PAID = ("generate", "rate", "translate")
 """The stages that make rows of answers. (Those of `quality` only measure rows.)"""
 
 
-@dataclass(frozen=True)
-class Watch:
-    """Who is told: `say` gets a line now and then, `show` the progress of the stage at work."""
-
-    say: Callable[[str], None] = lambda line: None
-    show: Callable[[Progress], None] = lambda progress: None
-
-
-SILENT = Watch()
-
 S = TypeVar("S", Source, Texts)
-
-
-@contextmanager
-def noted(corpus: Corpus, watch: Watch) -> Iterator[Watch]:
-    """A watch whose news also stands in the run's log file."""
-    with logged(corpus, datetime.now(UTC)) as note:
-
-        def say(line: str) -> None:
-            note(line)
-            watch.say(line)
-
-        yield Watch(say, watch.show)
 
 
 class Conductor:
@@ -272,38 +244,6 @@ class Conductor:
             told = "call" if n_failed == 1 else "calls"
             rest = "failed that rows do without; the next run asks for these alone"
             self.watch.say(f"{step.key}: {n_failed} {told} {rest}")
-
-
-def telling(
-    stage: str, total: int, ledger: Ledger, budget: int | None, show: Callable[[Progress], None]
-) -> Callable[[Tally], None]:
-    """What hands on how far the calls of a stage are, every PROGRESS_EVERY_S at most. `budget`: 10⁻⁹ USD."""
-    started_at, before, told_at = time.time(), ledger.money().spent, 0.0
-
-    def tell(tally: Tally) -> None:
-        nonlocal told_at
-        now = time.time()
-        if tally.done and now - told_at < PROGRESS_EVERY_S and tally.done < total:
-            return
-        told_at = now
-        money = ledger.money()
-        show(
-            Progress(
-                stage=stage,
-                total=total,
-                started_at=started_at,
-                updated_at=now,
-                done=tally.done,
-                calls=tally.calls,
-                in_flight=tally.in_flight,
-                faults=dict(tally.faults),
-                run_nano_usd=money.spent - before,
-                nano_usd=money.spent,
-                budget_nano_usd=budget,
-            )
-        )
-
-    return tell
 
 
 def _pinned(recipe: Recipe, records: Sequence[SourceRecord]) -> Recipe:

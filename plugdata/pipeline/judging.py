@@ -20,8 +20,8 @@ from plugdata.evaluate.asking import Rubric
 from plugdata.evaluate.free import Checked, Lengths
 from plugdata.evaluate.replies import NAMED, Reply, join, read
 from plugdata.pipeline import verdicts
-from plugdata.pipeline.conductor import SILENT, Watch
 from plugdata.pipeline.verdicts import Asking, File, Judged
+from plugdata.pipeline.watching import SILENT, Watch
 from plugdata.recipe import Model
 from plugdata.sources import files
 

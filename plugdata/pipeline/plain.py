@@ -25,7 +25,7 @@ from plugdata.checks import repeats
 from plugdata.corpus import Corpus, Manifest, StageRecord, Workers, sorting, stage_key
 from plugdata.corpus.files import writing
 from plugdata.errors import InputError
-from plugdata.pipeline.conductor import SILENT, Watch
+from plugdata.pipeline.watching import SILENT, Watch
 from plugdata.recipe import Recipe
 from plugdata.review import stats
 from plugdata.rows import FIELDS

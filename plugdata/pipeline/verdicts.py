@@ -29,7 +29,7 @@ from plugdata.evaluate.asking import Ask, Cost, Said
 from plugdata.evaluate.pairs import Compared
 from plugdata.evaluate.replies import Joined
 from plugdata.evaluate.single import Measured
-from plugdata.pipeline.conductor import Watch, noted, telling
+from plugdata.pipeline.watching import Watch, noted, telling
 from plugdata.recipe import Model, Translate
 from plugdata.stages.models import pool_of, serving
 
