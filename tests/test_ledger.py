@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from plugdata.calls.ledger import tables
-from plugdata.calls.ledger.store import Claim, Ledger, Stored, now
+from plugdata.calls.ledger.entries import Stored, now
+from plugdata.calls.ledger.store import Claim, Ledger
 from plugdata.errors import CorpusError
 from plugdata.hashing import tagged_hash
 from plugdata.wire import Message, Request

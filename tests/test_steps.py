@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from plugdata import languages
-from plugdata.calls.ledger.store import Ledger, Stored, now
+from plugdata.calls.ledger.entries import Stored, now
+from plugdata.calls.ledger.store import Ledger
 from plugdata.calls.pool import Ask, Member, advance, order
 from plugdata.recipe import Model, Route, Translate
 from plugdata.rows import Reason, Status

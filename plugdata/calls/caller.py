@@ -15,7 +15,8 @@ from plugdata.calls.endpoint import Endpoint
 from plugdata.calls.estimate import Estimator, counts
 from plugdata.calls.faults import MAY_BE_BILLED, OF_THE_TEXT, CallFault, Elsewhere
 from plugdata.calls.ledger import tables
-from plugdata.calls.ledger.store import Claim, Ledger, Stored, lately, now
+from plugdata.calls.ledger.entries import Stored, lately, now
+from plugdata.calls.ledger.store import Claim, Ledger
 from plugdata.calls.pool import Ask, Member
 from plugdata.calls.waiting import Brake
 from plugdata.errors import BudgetReached, CallError, GateError

@@ -23,7 +23,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from plugdata.calls.climb import Climb
-from plugdata.calls.headers import LONG_S, MINUTE_S, NOTHING, Budget, Seen
+from plugdata.calls.headers import NOTHING, Seen
+from plugdata.calls.rates import CUT, Day, Rate
 from plugdata.recipe import Limits
 
 WINDOW_S = 60.0
@@ -37,11 +38,6 @@ BURST_MIN_S = 0.1
 """What stays of it after 429s: a loop's timers are late by milliseconds, which would add up."""
 LOOK_S = 5.0
 """After so long without news, what an endpoint said to remain is doubted: a minute's limit has regained a twelfth."""
-DAY_S = 86_400.0
-DAY_STEP_S = 600.0
-"""Requests of a day are counted by steps of this: 144 numbers, however many calls; ten minutes of a day too careful."""
-CUT = 0.75
-"""DataDesigner's factor on a burst's first 429 (FIELD.md §3)."""
 TICK_S = 0.001
 """The shortest wait: a timer's resolution, and more than floats lose of the time since boot."""
 WAIT_FIRST_S = 1.0
@@ -66,75 +62,6 @@ class Ticket:
     in_window: bool = True
 
 
-class _Rate:
-    """Requests or tokens: what of them has gone in the last minute, and what more may."""
-
-    def __init__(self, ours: int | None) -> None:
-        self.ours = ours
-        self.limit: float = math.inf if ours is None else ours
-        self.own = 0  # in the window
-        self.total = 0  # ever
-        self.cap = math.inf  # of `own`, by what headers say remains
-        self.left = math.inf  # of a longer limit
-        self.left_until = 0.0
-        self.due: float | None = None  # when the next would be due at an even pace
-
-    def pace_s(self, now: float, n: float, span: float, burst: float) -> float:
-        return 0.0 if self.due is None else self.due - now - max(0.0, burst - n * span / self.limit)
-
-    def take(self, now: float, n: int, span: float, burst: float) -> None:
-        self.own += n
-        self.total += n
-        self.left -= n
-        if self.limit < math.inf:
-            cost = n * span / self.limit
-            due = now + max(0.0, burst - cost) if self.due is None else max(self.due, now)
-            self.due = min(due + cost, now + span)  # a call above the whole limit waits a minute, not several
-
-    def correct(self, n: int, span: float) -> None:
-        self.own += n
-        self.left -= n
-        if self.due is not None:
-            self.due += n * span / self.limit
-
-    def learn(self, now: float, said: Budget, own_then: int, total_then: int, refused: bool) -> None:
-        if said.limit is not None and said.window_s is not None and said.window_s < LONG_S:
-            told = max(1.0, said.limit * MINUTE_S / said.window_s)
-            self.limit = told if self.ours is None else min(self.ours, told)
-        if said.remaining is None:
-            return
-        if max(said.reset_s or 0.0, said.window_s or 0.0) > LONG_S:
-            self.left = said.remaining - (self.total - total_then)
-            self.left_until = now + (said.reset_s or math.inf)
-        else:
-            shared = said.limit is not None and said.limit - said.remaining > self.own
-            # Where it is ours alone, doubt is in our favour: some count what remains as a call ends, not as it comes.
-            self.cap = said.remaining + (own_then if shared else max(own_then, self.own))
-            if refused and said.remaining == 0:  # how far above the limit we are is not said: the next answer tells
-                self.cap *= CUT
-
-
-class _Day:
-    """Requests of the last 24 hours."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._steps: deque[list[int]] = deque()  # [step, requests sent in it]
-        self._n = 0
-
-    def wait_s(self, now: float) -> float:
-        while self._steps and (self._steps[0][0] + 1) * DAY_STEP_S + DAY_S <= now:
-            self._n -= self._steps.popleft()[1]
-        return 0.0 if self._n < self._limit else (self._steps[0][0] + 1) * DAY_STEP_S + DAY_S - now
-
-    def add(self, at: float, n: int) -> None:
-        step = math.floor(at / DAY_STEP_S)
-        if not self._steps or self._steps[-1][0] != step:
-            self._steps.append([step, 0])
-        self._steps[-1][1] += n
-        self._n += n
-
-
 class Limiter:
     """Says when a call may go. Every `now` is at least the one before."""
 
@@ -142,9 +69,9 @@ class Limiter:
         self._ceiling = limits.concurrency
         self._chance = chance
         self._span = WINDOW_S + MARGIN_S
-        self._requests = _Rate(limits.rpm)
-        self._tokens = _Rate(limits.tpm)
-        self._day = _Day(limits.rpd) if limits.rpd is not None else None
+        self._requests = Rate(limits.rpm)
+        self._tokens = Rate(limits.tpm)
+        self._day = Day(limits.rpd) if limits.rpd is not None else None
         self._window: deque[Ticket] = deque()
         self._burst = BURST_S
         self._spread = False
@@ -282,7 +209,7 @@ class Limiter:
             self._requests.learn(now, seen.requests, ticket.own_requests, ticket.number, refused)
             self._tokens.learn(now, seen.tokens, ticket.own_tokens, ticket.all_tokens, refused)
 
-    def _rate_wait_s(self, rate: _Rate, now: float, n: int) -> float:
+    def _rate_wait_s(self, rate: Rate, now: float, n: int) -> float:
         wait = self._until_own(rate, rate.limit - n, now)
         if self._spread or rate is self._tokens:
             wait = max(wait, rate.pace_s(now, n, self._span, self._burst))
@@ -293,7 +220,7 @@ class Limiter:
             wait = max(wait, min(doubted, look_in))
         return wait
 
-    def _until_own(self, rate: _Rate, most: float, now: float) -> float:
+    def _until_own(self, rate: Rate, most: float, now: float) -> float:
         """Seconds until at most so much is in the window, or nothing: a call above the whole limit goes too."""
         over = rate.own - most
         if over <= 0 or rate.own <= 0:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from plugdata.calls.faults import MAY_BE_BILLED
 from plugdata.calls.ledger.alive import is_alive
-from plugdata.calls.ledger.store import Ledger, Stored, insert_answer, left, now
+from plugdata.calls.ledger.entries import Stored, insert_answer, left, now
+from plugdata.calls.ledger.store import Ledger
 from plugdata.wire import Message, Request
 
 PREPARING = "preparing"

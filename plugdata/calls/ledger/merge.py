@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from plugdata.calls.ledger import tables
 from plugdata.calls.ledger.archive import SUM, WAITING, reading
-from plugdata.calls.ledger.store import PAID_TWICE
+from plugdata.calls.ledger.entries import PAID_TWICE
 from plugdata.corpus.files import replacing
 from plugdata.errors import InputError
 

@@ -14,20 +14,16 @@ Knows nothing of rows or of what a text means. The tables are in tables.py.
 """
 
 import asyncio
-import json
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from plugdata.calls.ledger import alive, tables
-from plugdata.hashing import tagged_hash
-from plugdata.wire import Answer, Request, read_answer
+from plugdata.calls.ledger import alive, entries, tables
+from plugdata.calls.ledger.entries import Stored
 
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
@@ -37,24 +33,6 @@ KILLED = "killed"
 """Why the money of a dead writer's calls stays charged."""
 GATHER_S = 0.002
 """How long a commit waits for company: a hundredth of the quickest answer, and it spares most of the syncs."""
-PAID_TWICE = "paid-twice"
-"""Why an answer to a key that had one already is charged beside it."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An answer as it goes into the ledger. `nano_usd` is what it cost (1e-9 USD), None if nobody knows; `said` the
-    body as read, where it was read already."""
-
-    key: str
-    request: Request
-    served_as: str
-    body: str
-    seconds: float
-    answered_at: str
-    nano_usd: int | None = None
-    origin: str = "online"
-    said: Answer | None = None
 
 
 class CallCount(NamedTuple):
@@ -167,7 +145,7 @@ class Ledger:
 
     async def put(self, answer: Stored) -> None:
         """Returns once the answer is on disk, and its claim is gone."""
-        await self.commit(lambda db: insert_answer(db, answer))
+        await self.commit(lambda db: entries.insert_answer(db, answer))
 
     async def claim(self, key: str, nano_usd: int, budget: int | None) -> Claim:
         """Claim a call that may cost so much, within a budget (1e-9 USD; None: no end)."""
@@ -175,17 +153,17 @@ class Ledger:
 
     def release(self, key: str, charge: str | None = None) -> None:
         """Give a claim up, with the next commit; with a reason to charge, its money stays spent."""
-        self._later(lambda db: _release(db, key, self.id, charge))
+        self._later(lambda db: entries.release(db, key, self.id, charge))
 
     def note_error(self, key: str, error_class: str, message: str) -> None:
         """Note a transient error, for people and for `failed` rows, with the next commit."""
-        at = now()
+        at = entries.now()
         self._later(lambda db: db.execute("INSERT INTO errors VALUES (?, ?, ?, ?)", (key, error_class, message, at)))
 
     def money(self) -> Money:
         """What is spent and reserved by now, of all who write here."""
         with tables.telling(self.path):
-            return Money(_spent(self._reader), _reserved(self._reader))
+            return Money(entries.spent(self._reader), entries.reserved(self._reader))
 
     def counts(self) -> list[CallCount]:
         """What was asked of whom, by model, prompt and language."""
@@ -252,10 +230,10 @@ class Ledger:
             if holder[0] == self.id or alive.is_alive(self.path, holder[0]):
                 return Claim.THEIRS
             self._bury_dead(db)
-        room = left(db, budget) if nano_usd else None
+        room = entries.left(db, budget) if nano_usd else None
         if room is not None and nano_usd > room:
-            return Claim.NO_ROOM if _reserved(db) else Claim.SPENT
-        db.execute("INSERT INTO claims VALUES (?, ?, ?, ?)", (key, self.id, nano_usd, now()))
+            return Claim.NO_ROOM if entries.reserved(db) else Claim.SPENT
+        db.execute("INSERT INTO claims VALUES (?, ?, ?, ?)", (key, self.id, nano_usd, entries.now()))
         return Claim.OURS
 
     def _bury_dead(self, db: sqlite3.Connection) -> None:
@@ -263,87 +241,4 @@ class Ledger:
         for (writer,) in db.execute("SELECT DISTINCT writer FROM claims WHERE writer <> ?", (self.id,)).fetchall():
             if not alive.is_alive(self.path, writer):
                 for (key,) in db.execute("SELECT key FROM claims WHERE writer = ?", (writer,)).fetchall():
-                    _release(db, key, writer, KILLED)
-
-
-def insert_answer(db: sqlite3.Connection, answer: Stored) -> None:
-    """Add an answer, its money to the totals, and end its claim. A key that has an answer keeps that one."""
-    said = answer.said or read_answer(answer.body)
-    asked = {"served_as": answer.served_as, **answer.request.body()}
-    request = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    added = db.execute(
-        "INSERT OR IGNORE INTO answers VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        (
-            answer.key,
-            answer.served_as,
-            answer.request.prompt,
-            answer.request.stage,
-            answer.request.lang,
-            answer.origin,
-            said.finish_reason,
-            said.prompt_tokens,
-            said.cached_tokens,
-            said.completion_tokens,
-            *tables.request_chars(asked),
-            answer.nano_usd,
-            answer.seconds,
-            answer.answered_at,
-            tagged_hash(answer.body),
-            request,
-            answer.body,
-        ),
-    )
-    if answer.nano_usd:
-        if not added.rowcount:
-            row = (answer.key, answer.nano_usd, PAID_TWICE, answer.answered_at)
-            db.execute("INSERT INTO charges VALUES (?, ?, ?, ?)", row)
-        _spend(db, answer.nano_usd)
-    db.execute("DELETE FROM claims WHERE key = ?", (answer.key,))
-
-
-def left(db: sqlite3.Connection, budget: int | None) -> int | None:
-    """Money that may still be reserved (1e-9 USD), or None without a budget."""
-    return None if budget is None else budget - _spent(db) - _reserved(db)
-
-
-def lately(db: sqlite3.Connection, model: str) -> list[tuple[float, int]]:
-    """Calls that a model answered in the last 24 hours: (seconds ago, how many), the oldest first, by ten minutes."""
-    rows = db.execute(
-        "SELECT max(ago), count(*) FROM (SELECT strftime('%s', 'now') - strftime('%s', answered_at) AS ago FROM answers"
-        " WHERE model = ? AND origin = 'online') WHERE ago < 86400 GROUP BY ago / 600 ORDER BY 1 DESC",
-        (model,),
-    )
-    return [(float(ago), n) for ago, n in rows]
-
-
-def now() -> str:
-    """This moment as the ledger writes it: UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _release(db: sqlite3.Connection, key: str, writer: str, charge: str | None) -> None:
-    """End a writer's claim, if it has one: by now the key may be claimed by another."""
-    claim = (key, writer)
-    if charge:
-        money = db.execute("SELECT nano_usd FROM claims WHERE key = ? AND writer = ? AND nano_usd > 0", claim)
-        for (nano_usd,) in money.fetchall():
-            db.execute("INSERT INTO charges VALUES (?, ?, ?, ?)", (key, nano_usd, charge, now()))
-            _spend(db, nano_usd)
-    db.execute("DELETE FROM claims WHERE key = ? AND writer = ?", claim)
-
-
-def _spend(db: sqlite3.Connection, nano_usd: int) -> None:
-    db.execute("UPDATE totals SET nano_usd = nano_usd + ?", (nano_usd,))
-
-
-def _spent(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT nano_usd FROM totals").fetchone()[0])
-
-
-def _reserved(db: sqlite3.Connection) -> int:
-    return int(
-        db.execute(
-            "SELECT (SELECT coalesce(sum(nano_usd), 0) FROM claims) + (SELECT coalesce(sum(nano_usd), 0) FROM batches"
-            " WHERE status NOT IN ('collected', 'given-up'))"
-        ).fetchone()[0]
-    )
+                    entries.release(db, key, writer, KILLED)
