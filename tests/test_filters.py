@@ -277,6 +277,19 @@ def test_a_soft_check_below_its_threshold_drops_the_row(
     assert (row["status"], row["reasons"], row["detail"]) == ("dropped", [reason], detail)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "prices = [1, 2, 3, 4, 5, 6, 7, 8]\nfor price in range(5):\n    print(prices[price])",
+        "`first_list = [4, 21, 11]\nturned_list = first_list[::-1]`",
+    ],
+)
+def test_bare_code_is_in_no_language(model: lid.Model, code: str) -> None:
+    both = pair(pivot_response=f"{ENGLISH}\n\n{code}", response=f"{KOREAN}\n\n{code}")
+    done = decided(filters.measure(batch(both), model))
+    assert done.select("reason", "lid_response_mixed").row(0) == (None, 0)
+
+
 def test_a_row_with_untranslated_words_says_which(model: lid.Model) -> None:
     pivot, target = "Melt the butter and fold in the flour.", "butter를 녹이고 flour를 섞으며 butter를 더 넣으세요."
     done = decided(filters.measure(batch(pair(pivot_response=pivot, response=target), pair()), model))

@@ -35,6 +35,29 @@ def test_numbers_lost_or_invented_count(source: str, target: str, expected: floa
 
 
 @pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ("It may cost $3 billion.", "可能花费3亿美元。", 0.0),
+        ("It may cost $3 billion.", "可能花费30亿美元。", 1.0),
+        ("In 2008 it cost $3 billion.", "2008년에 $3000억이 들었다.", 0.5),
+        ("In 2008 it cost $3 billion.", "2008년에 30억 달러가 들었다.", 1.0),
+        ("2.3 billion people", "23億人", 1.0),
+        ("2.3 billion people", "2.3億人", 0.0),
+        ("1.5 million people", "150만 명", 1.0),
+        ("12 million people", "1.2 crore लोग", 1.0),
+        ("12 million people", "12 lakh लोग", 0.0),
+        ("3 million and 30 million", "300万と3000万", 1.0),
+        ("5 million, that is 5,000,000", "5,000,000, 즉 500만", 1.0),
+        ("30亿人", "3 billion people", 1.0),
+        ("30亿人", "30 billion people", 0.0),
+        ("3 billion people", "3 mil millones de personas", 1.0),  # words of scale of other languages are not known
+    ],
+)
+def test_another_power_of_ten_is_another_number(source: str, target: str, expected: float) -> None:
+    assert numbers(source, target) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
     ("source", "target"),
     [
         ("three apples and twenty pears", "3 manzanas y 20 peras"),  # number words are not known

@@ -49,6 +49,8 @@ _UNIT = "|".join([*_TENS, *_MYRIADS])
 _COMPOSED = re.compile(
     rf"(?<![\d.,])\d[\d.,]*\s?(?:{_UNIT})(?:\s?[\d.,]*(?:{_UNIT}))*\d*|[{''.join(_HAN)}十百千万萬亿億]{{1,30}}"
 )
+_WORDS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+_IN_WORDS = re.compile(rf"({_NUMBER.pattern})[ -]?({'|'.join(_WORDS)})\b", re.IGNORECASE)
 _ATOM = re.compile(rf"{_NUMBER.pattern}|{_UNIT}|[{''.join(_HAN)}]")
 
 
@@ -91,7 +93,8 @@ def settled(texts: pl.DataFrame, foreign: pl.Series) -> pl.Series:
         if some.any():
             places = some.arg_true()
             told = told.scatter(places, _told(texts.select(pl.all().gather(places)), tokens, "\n"))
-    return told
+    scaled = pl.any_horizontal(pl.all().str.contains_any([*_WORDS], ascii_case_insensitive=True))
+    return told.set(texts.select(scaled.fill_null(False)).to_series() & told.is_not_null(), math.nan)
 
 
 def numbers(source: str, target: str) -> float | None:
@@ -114,11 +117,32 @@ def _share(source: str, target: str) -> float | None:
     if not ours:
         return None
     lost, invented = _unforgiven(source, target, ours - theirs, theirs - ours)
+    n_misscaled = len(_misscaled(source, target, theirs))
     lost_words, new_words = sum(map(_may_be_word, lost)), sum(map(_may_be_word, invented))
     n_wrong_words = max(min(lost_words, new_words), lost_words - MAY_BE_WORDS)
     n_wrong = len(lost) - lost_words + len(invented) - new_words + n_wrong_words
     n_judged = len(ours) + len(theirs) - len(lost) - len(invented) + n_wrong
-    return 1 - n_wrong / n_judged if n_judged else None
+    return max(0.0, 1 - (n_wrong + 2 * n_misscaled) / n_judged) if n_judged else None
+
+
+def _misscaled(source: str, target: str, written: set[float]) -> set[float]:
+    """Numbers that the source gives in thousands, millions or myriads and the target does, too, but by another power of
+    ten: "3 billion" as "3亿". What models get wrong here stands there in the same digits."""
+    ours, theirs = _scaled(source), _scaled(target)
+    missing = ours - theirs - written
+
+    def is_off(number: float, other: float) -> bool:
+        power = math.log10(number / other) if number and other else 0.0
+        return abs(power) > 0.5 and abs(power - round(power)) < 1e-9
+
+    return {number for number in missing if any(is_off(number, other) for other in theirs - ours)}
+
+
+def _scaled(text: str) -> set[float]:
+    """The values of numbers with a word of scale, or a unit of ten thousand and more."""
+    found = [n * _WORDS[word.lower()] for digits, word in _IN_WORDS.findall(text) for n in _written(digits)]
+    found += [_value(run) for run in _COMPOSED.findall(text) if any(unit in run for unit in _MYRIADS)]
+    return {float(f"{number:.12g}") for number in found}  # 2.3 * 1e9 is a little less than 23 * 1e8
 
 
 def _unforgiven(source: str, target: str, lost: set[float], invented: set[float]) -> tuple[set[float], set[float]]:

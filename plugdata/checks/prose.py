@@ -21,7 +21,7 @@ PATTERN = "|".join(
     (
         r"(?s:```(?:.*?```|.*))",  # an unclosed fence runs to the end, as in CommonMark
         r"(?s:~~~(?:.*?~~~|.*))",
-        r"`[^`\n]*`",
+        r"`[^`\n]*(?:\n[^`\n]+)*`",  # to the next backtick, across lines, but no blank one
         r"(?m:^[^\n]*(?:[)\]];| \{)[ \t]{0,4}$)",  # a line of bare code: ends in `);`, `];` or ` {`
         r"(?m:^[ \t]{1,40}[^ \t\n][^\n]*;[ \t]{0,4}$)",  # … or is indented and ends in `;`
         r"(?:https?|ftp)://[!#-;=?-~]+",  # ASCII only: Chinese runs on after a URL without a space

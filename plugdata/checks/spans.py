@@ -31,6 +31,12 @@ def covered(text: str, *, comments: bool = False) -> str:
     return _DOTTED.sub(_erase, text) if _DOT.search(text) else text
 
 
+def without_code(text: str) -> str:
+    """The text with a blank for each stretch of what must not change: bare code too, which `prose` leaves."""
+    return _NULS.sub(" ", covered(text))
+
+
+_NULS = re.compile(f"{NUL}+")
 _SIGNS = frozenset(b"`~{[<$\\@/%&)")
 _OTHER_SIGNS = (*"⟦⟧〚〛", "www.")  # without one of either kind there are dotted names and bare code at most
 

@@ -24,6 +24,7 @@ import polars as pl
 from plugdata.checks import script
 from plugdata.checks.copying import to_translate
 from plugdata.checks.prose import prose_of
+from plugdata.checks.spans import without_code
 from plugdata.languages import Language
 
 MIN_LETTERS = 3
@@ -96,7 +97,7 @@ def left(scripts: Scripts, source: str, target: str) -> list[str]:
     """The words of a translation that were left as its source has them, in order."""
     if not scripts.suspect.search(target) or next(_words(scripts, target), None) is None:  # names, in most texts
         return []
-    source, target = prose_of(source), _CODE.sub("", prose_of(target))
+    source, target = prose_of(source), _CODE.sub("", without_code(prose_of(target)))
     ours: set[str] = set()
 
     def unquoted(aside: re.Match[str]) -> str:

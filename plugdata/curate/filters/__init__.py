@@ -15,7 +15,7 @@ from plugdata.curate.filters.decide import decide
 from plugdata.curate.filters.fit import fit
 from plugdata.curate.filters.measure import measure
 
-MEASURE_VERSION = 6
+MEASURE_VERSION = 7
 DECIDE_VERSION = 6
 
 __all__ = ["DECIDE_VERSION", "MEASURE_VERSION", "decide", "fit", "measure", "tokens", "user"]

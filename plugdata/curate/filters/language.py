@@ -5,6 +5,7 @@ import polars as pl
 from plugdata import languages, recipe
 from plugdata.checks import lid, script
 from plugdata.checks.quoted import without_quoted
+from plugdata.checks.spans import without_code
 from plugdata.curate.filters.check import WHOLE, Bounds, Check, of_fields
 from plugdata.languages import Language
 from plugdata.rows import FIELDS, Reason, kept
@@ -47,7 +48,8 @@ def measured(
     """lid_*, lid_*_top, lid_*_mixed and script_* of both fields.
 
     Needs: both fields and the pivot's as prose (checks.prose). Where a field is in doubt (p below CEILING, the
-    highest bound that is fitted), it is read again without what it quotes of the pivot's, and that counts.
+    highest bound that is fitted), it is read again without bare code and without what it quotes of the pivot's, and
+    that counts.
     """
 
     def judged(texts: pl.Series) -> pl.DataFrame:
@@ -60,7 +62,7 @@ def measured(
     places = found.select(pl.arg_where(doubted)).to_series()
     asked = texts.gather(places)
     pivots = proses.select(f"pivot_{of}" for of in FIELDS)[places % proses.height]
-    left = without_quoted(asked, pivots.get_columns())
+    left = without_quoted(_without_code(asked), pivots.get_columns())
     changed = left != asked
     again, places = judged(left.filter(changed)), places.filter(changed)
     columns = [column.scatter(places, new) for column, new in zip(found, again, strict=True)]
@@ -70,6 +72,12 @@ def measured(
         for n, field in enumerate(FIELDS)
         for column, name in zip(columns, names, strict=True)
     ]
+
+
+def _without_code(texts: pl.Series) -> pl.Series:
+    places = texts.str.contains(r"[=(\[{]").fill_null(False).arg_true()
+    left = [without_code(text) for text in texts.gather(places)]
+    return texts.clone().scatter(places, pl.Series(left, dtype=pl.String))
 
 
 def fit_lid(measured: pl.LazyFrame, settings: recipe.Filter, lang: str) -> dict[str, float]:
