@@ -2,7 +2,8 @@
 
 1,234.5 = 1.234,5 = 1 234,5 = 1'234.5 = १,२३४.५ = ١٬٢٣٤٫٥. Where the sides differ, what translators rightly do is
 forgiven: 20,000 as 2万, 2만, 20 mil or 二万; 3 pm as 15:00; the 1990s as the 90s; the 19th century as XIX; 12 lakh as
-1.2 million; 2019 as 2562 of the Thai calendar. Number words are not known: a source without digits is not judged.
+1.2 million; 2019 as 2562 of the Thai calendar. Number words are not known: a source without digits is not judged. But
+for those of scale in English: "3 billion" is 30亿, and not 3亿, which has the same digits.
 
 Takes prose (checks.prose): digits of code and URLs are no evidence. Knows no language and no row.
 """
