@@ -60,7 +60,7 @@ def test_a_candidate_is_rated_beside_its_passage(lang: str, levels: int, said: s
         user.content == f"<instruction>\n{TEXTS[lang][0]}\n</instruction>\n\n<response>\n{passage(lang)}\n</response>"
     )
     assert languages.get(lang).name in system.content and "$" not in system.content
-    assert (request.stage, request.lang, request.prompt) == ("rate", lang, f"rate-{levels}-v1")
+    assert (request.stage, request.lang, request.prompt) == ("rate", lang, f"rate-{levels}-v2")
 
 
 UNREADABLE = {

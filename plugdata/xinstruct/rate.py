@@ -50,8 +50,8 @@ class Scale(NamedTuple):
 
 
 SCALES = {
-    3: Scale("rate-3-v1", "Rating", ("worst", "flawed", "best")),
-    5: Scale("rate-5-v1", "Score", ("1", "2", "3", "4", "5")),
+    3: Scale("rate-3-v2", "Rating", ("worst", "flawed", "best")),
+    5: Scale("rate-5-v2", "Score", ("1", "2", "3", "4", "5")),
 }
 """By number of levels."""
 
