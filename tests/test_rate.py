@@ -56,9 +56,9 @@ def test_a_candidate_is_rated_beside_its_passage(lang: str, levels: int, said: s
     (request,), came = walk(_rater(lang, levels=levels), _row(lang), said)
     assert came == Rated((mark,))
     system, user = request.messages
-    assert (
-        user.content == f"<instruction>\n{TEXTS[lang][0]}\n</instruction>\n\n<response>\n{passage(lang)}\n</response>"
-    )
+    pair = f"<instruction>\n{TEXTS[lang][0]}\n</instruction>\n\n<response>\n{passage(lang)}\n</response>\n\n"
+    assert user.content.startswith(pair)
+    assert user.content.endswith(f"\n{SCALES[levels].label}: <rating>")
     assert languages.get(lang).name in system.content and "$" not in system.content
     assert (request.stage, request.lang, request.prompt) == ("rate", lang, f"rate-{levels}-v2")
 

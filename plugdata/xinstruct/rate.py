@@ -55,6 +55,9 @@ SCALES = {
 }
 """By number of levels."""
 
+ASK = "rate-ask-v2"
+"""What stands behind the pair: a small model forgets the form that only the system message asks for."""
+
 
 class Rated(NamedTuple):
     """The mark of each candidate; None: it was of no use before, or its rating abstained. `abstained`: the first that
@@ -114,7 +117,9 @@ def rating_messages(
 ) -> tuple[Message, Message]:
     """What a rater is asked about a pair, which a rater trained in rounds.py has seen as it is."""
     system = prompts.template(scale.prompt).substitute(language_name=language.name, pivot_name=pivot.name, fault=fault)
-    return Message("system", system), Message("user", in_tags({"instruction": instruction, "response": passage}))
+    ask = prompts.template(ASK).substitute(label=scale.label, words=", ".join(scale.words))
+    pair = in_tags({"instruction": instruction, "response": passage})
+    return Message("system", system), Message("user", f"{pair}\n\n{ask}")
 
 
 def lay_ratings(
