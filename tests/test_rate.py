@@ -74,7 +74,7 @@ UNREADABLE = {
     "between two": "Score: 4.5",
     "in words": "Score: four",
     "other letters": "score: 4",
-    "in the line of its reason": "Good, so Score: 4",
+    "in a word": "Good, so my_Score: 4",
     "two that differ": "Score: 3\nOn second thought:\nScore: 5",
     "another scale": "Rating: best",
     "other digits": "Score: ๔",
@@ -90,7 +90,13 @@ def test_a_mark_that_cannot_be_read_is_asked_for_once_more_and_never_guessed(sai
     assert walk(_rater(), _row(), said, "Now.\nScore: 2")[1] == Rated((2,))
 
 
-READABLE = ["Score: 4", "  Score: 4  \n\n", "Score: 3 would be too low.\nScore: 4", "Score: 4\nThat is:\nScore: 4"]
+READABLE = [
+    "Score: 4",
+    "Good, so Score: 4",
+    "  Score: 4  \n\n",
+    "Score: 3 would be too low.\nScore: 4",
+    "Score: 4\nThat is:\nScore: 4",
+]
 
 
 @pytest.mark.parametrize("said", READABLE)

@@ -1,12 +1,13 @@
 """The rate stage of kind x-instruction: the task that has candidates rated, and the rows that the marks make.
 
-A mark is the last line of an answer, read strictly: of the self-ratings of one published run 45 % could not be parsed,
+A mark ends an answer, and is read strictly: of the self-ratings of one published run 45 % could not be parsed,
 and reading them more leniently let worse rows through (METHODS §3). What cannot be read abstains, and is counted; it is
 never a mark. The model says why before it gives its mark, and nothing reads that.
 
 Five levels are those of Humpback's scale (arXiv 2308.06259), three those of X-Instruction; the wording is ours.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -40,13 +41,12 @@ class Scale(NamedTuple):
 
     def read(self, text: str) -> int | str:
         """The mark that ends an answer; or, in words, why there is none."""
-        given = {self.line(mark): mark for mark in range(1, len(self.words) + 1)}
-        lines = [line.strip() for line in text.strip().splitlines()]
-        if not lines or lines[-1] not in given:
-            return f'its last line is not "{self.label}: " and one of {", ".join(self.words)}'
-        if len({line for line in lines if line in given}) > 1:
+        given = re.findall(rf"(?m)(?<!\S){self.label}: ({'|'.join(self.words)})\s*$", text)
+        if not given or not text.rstrip().endswith(f"{self.label}: {given[-1]}"):
+            return f'it does not end with "{self.label}: " and one of {", ".join(self.words)}'
+        if len(set(given)) > 1:
             return "it gives several ratings"
-        return given[lines[-1]]
+        return self.words.index(given[-1]) + 1
 
 
 SCALES = {
@@ -56,7 +56,8 @@ SCALES = {
 """By number of levels."""
 
 ASK = "rate-ask-v2"
-"""What stands behind the pair: a small model forgets the form that only the system message asks for."""
+"""What stands behind the pair. Asked for the form in the system message alone, a local model of 1.5B ended 8 of 118
+answers with it; so, 17 of 36 first answers."""
 
 
 class Rated(NamedTuple):
