@@ -51,7 +51,10 @@ _COMPOSED = re.compile(
     rf"(?<![\d.,])\d[\d.,]*\s?(?:{_UNIT})(?:\s?[\d.,]*(?:{_UNIT}))*\d*|[{''.join(_HAN)}十百千万萬亿億]{{1,30}}"
 )
 _WORDS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-_IN_WORDS = re.compile(rf"({_NUMBER.pattern})[ -]?({'|'.join(_WORDS)})\b", re.IGNORECASE)
+_SCALE = re.compile(rf"[ -]?({'|'.join(_WORDS)})\b", re.IGNORECASE)
+_AT_END = re.compile(rf"(?<![\d.,]){_NUMBER.pattern}$")
+_BEFORE = 40
+"""Characters before a word of scale that are searched for its number: all of them would take quadratic time."""
 _ATOM = re.compile(rf"{_NUMBER.pattern}|{_UNIT}|[{''.join(_HAN)}]")
 
 
@@ -141,7 +144,10 @@ def _misscaled(source: str, target: str, written: set[float]) -> set[float]:
 
 def _scaled(text: str) -> set[float]:
     """The values of numbers with a word of scale, or a unit of ten thousand and more."""
-    found = [n * _WORDS[word.lower()] for digits, word in _IN_WORDS.findall(text) for n in _written(digits)]
+    found: list[float] = []
+    for word in _SCALE.finditer(text):
+        if digits := _AT_END.search(text[max(0, word.start() - _BEFORE) : word.start()]):
+            found += [n * _WORDS[word[1].lower()] for n in _written(digits[0])]
     found += [_value(run) for run in _COMPOSED.findall(text) if any(unit in run for unit in _MYRIADS)]
     return {float(f"{number:.12g}") for number in found}  # 2.3 * 1e9 is a little less than 23 * 1e8
 
