@@ -18,6 +18,11 @@ were Spanish to begin with; of the answers with 60 % of their sentences left in 
 MIN_WORDS = 4
 """Fewer words to translate than this are no evidence: headings, names and formulas rightly stay the same."""
 
+_PROBES = 16
+_PROBE = 20
+"""So many stretches of a long answer, of so many characters each, are looked for in the source first: nearly every
+translation is told by having none. Of 120 real texts with sentences left or put back in English by chance (4,320 times)
+2,396 are echoes, and each of them has one."""
 _FEW = 0.25
 """Share of an answer's tokens that are the source's too, below which the search for runs is spared: as each shared run
 has three shared words, an echo has 0.4 or so. Tokens are what white space separates, points and all."""
@@ -60,6 +65,9 @@ def is_echo(source: str, answer: str) -> bool:
     """
     if source.isascii() and not _ASCII_WORD.search(answer):
         return False  # nearly every answer in another script than the source's
+    step = len(answer) // _PROBES
+    if step > _PROBE and not any(answer[at : at + _PROBE] in source for at in range(0, len(answer), step)):
+        return False
     tokens = answer.split()
     most = len(source) // _TOKEN
     if len(answer) < _TOKEN * len(tokens):
