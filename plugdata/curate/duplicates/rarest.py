@@ -65,21 +65,21 @@ class Frequencies:
 
     def add(self, hashes: Hashes) -> None:
         """Count the shingles of further texts."""
-        cell, n = np.unique(hashes >> self._shift, return_counts=True)
+        cell, n = np.unique((hashes >> self._shift).astype(np.uint32), return_counts=True)  # half the time of uint64
         over = self._few[cell] + n - 255
         self._few[cell] = 255 + np.minimum(over, 0)
         full = over > 0
         np.add.at(self._more, cell[full] & self._mask, over[full])
 
-    def levels(self, hashes: Hashes) -> Hashes:
+    def levels(self, hashes: Hashes) -> NDArray[np.uint8]:
         """The higher, the more frequent: the count up to 128, then eighths of octaves; 255 at most."""
         cell = hashes >> self._shift
-        counts = self._few[cell].astype(np.int64)
-        full = np.flatnonzero(counts == 255)
-        counts[full] += self._more[cell[full] & self._mask]
-        high = np.flatnonzero(counts > 128)
-        counts[high] = np.minimum(128 + 8 * np.log2(counts[high] / 128), 255)
-        found: Hashes = counts.astype(np.uint64)
+        found: NDArray[np.uint8] = self._few[cell]
+        high = np.flatnonzero(found > 128)
+        counts = found[high].astype(np.int64)
+        full = counts == 255
+        counts[full] += self._more[cell[high][full] & self._mask]
+        found[high] = np.minimum(128 + 8 * np.log2(counts / 128), 255)
         return found
 
 
@@ -92,16 +92,18 @@ def prefixes(parts: Iterable[Part], frequencies: Frequencies, near: float, most:
     is_head = np.empty(most, np.bool_)
     n = 0
     for part in parts:
-        text = np.repeat(np.arange(len(part.counts), dtype=np.uint64), part.counts)
-        level = frequencies.levels(part.hashes) << np.uint64(BITS - 8)
-        ordered = np.sort((text << np.uint64(BITS)) | level | (part.hashes >> np.uint64(8)))
-        ordered &= np.uint64(2**BITS - 1)
-        ranks = np.arange(len(ordered)) - np.repeat(np.cumsum(part.counts) - part.counts, part.counts)
-        in_prefix = ranks < np.repeat(prefix(part.counts, near), part.counts)
-        chosen = np.flatnonzero(in_prefix & (ordered >= np.uint64(2 << (BITS - 8))))  # counted once: nobody shares it
+        level = frequencies.levels(part.hashes)
+        shared = np.flatnonzero(level > 1)  # counted once: nobody shares it. These come first, and need no order
+        text = np.repeat(np.arange(len(part.counts), dtype=np.uint64), part.counts)[shared]
+        n_shared = np.bincount(text.astype(np.int64), minlength=len(part.counts))
+        ordered = level[shared].astype(np.uint64) << np.uint64(BITS - 8) | part.hashes[shared] >> np.uint64(8)
+        ordered = np.sort(text << np.uint64(BITS) | ordered) & np.uint64(2**BITS - 1)
+        before = part.counts - np.cumsum(n_shared)  # of each text, less the place of its first one here
+        ranks = np.arange(len(ordered)) + np.repeat(before, n_shared)
+        chosen = np.flatnonzero(ranks < np.repeat(prefix(part.counts, near), n_shared))
         now = slice(n, n + len(chosen))
-        keys[now], place[now], rank[now] = ordered[chosen], np.repeat(part.places, part.counts)[chosen], ranks[chosen]
-        is_head[now] = (ranks < np.repeat(head(part.counts, near), part.counts))[chosen]
+        keys[now], place[now], rank[now] = ordered[chosen], np.repeat(part.places, n_shared)[chosen], ranks[chosen]
+        is_head[now] = (ranks < np.repeat(head(part.counts, near), n_shared))[chosen]
         n = now.stop
     del frequencies
     group, n_groups = _grouped(keys[:n], is_head[:n])

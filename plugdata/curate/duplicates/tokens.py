@@ -1,6 +1,9 @@
 """The tokens of a text, and the shingles that they make. Knows nothing of what texts are compared for."""
 
+import unicodedata
 from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +21,8 @@ BITS = 52
 """Of a shingle's hash. Two texts of a thousand shingles each have a chance of 2 in 10¹⁰ that two of them agree."""
 
 _SUPERSCRIPT = r"([⁰¹²³⁴-⁹]+)"
-_UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}])"
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
+_LAST_UNSPACED = 0x323AF  # of Unicode's Han
 _NUMBER = r"([-−]?\.?\p{N}+(?:[.,:/'’\-–−]\p{N}+)*)"
 _PUNCTUATION = r"[[\p{P}`´]--[%‰#@&/\\*_]]"
 _SPACE = [chr(code) for code in (9, 10, 11, 12, 13, 0x85, 0x1680, 0x2028, 0x2029)]
@@ -48,8 +52,8 @@ def normalise(texts: pl.Series) -> pl.Series:
     """
     tokens = _nfkc(texts.str.replace_all(_SUPERSCRIPT, "^$1")).str.to_lowercase()
     tokens = tokens.str.replace_many(["ß", "ς"], ["ss", "σ"])  # what casefold does beyond lower case
-    tokens = tokens.str.replace_all(f"{_NUMBER}|{_PUNCTUATION}", " $1 ").str.replace_all(_UNSPACED, " $1 ")
-    tokens = tokens.str.replace_many(_SPACE, [" "]).str.replace_all("  +", " ").str.strip_chars()
+    tokens = tokens.str.replace_all(f"{_NUMBER}|{_PUNCTUATION}", " $1 ").str.replace_many(_SPACE, [" "])
+    tokens = _apart(tokens).str.replace_all("  +", " ").str.strip_chars()
     return texts.zip_with(tokens == "", tokens)
 
 
@@ -89,8 +93,42 @@ def runs(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 def _nfkc(texts: pl.Series) -> pl.Series:
-    """Normalised to NFKC. It is the dearest step, and leaves ASCII as it is."""
-    foreign = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()
-    if not len(foreign):
+    """Normalised to NFKC. It is the dearest step, and most texts in Latin or Cyrillic are by themselves."""
+    places = texts.str.contains(_unstable()).arg_true()
+    return texts.clone().scatter(places, texts.gather(places).str.normalize("NFKC"))
+
+
+@cache
+def _unstable() -> str:
+    """A class of all characters but those below U+3100, Han and Hangul that NFKC leaves as they are in any text."""
+    jamo = range(0x1100, 0x1200)  # they join, though each by itself is normal
+    stable = [
+        point
+        for point in range(0x3100)
+        if unicodedata.is_normalized("NFKC", chr(point)) and not unicodedata.combining(chr(point)) and point not in jamo
+    ]
+    runs = [[point for _, point in run] for _, run in groupby(enumerate(stable), lambda place: place[1] - place[0])]
+    ranges = "".join(rf"\x{{{run[0]:x}}}-\x{{{run[-1]:x}}}" for run in runs)
+    return rf"[^{ranges}\x{{4e00}}-\x{{9fff}}\x{{ac00}}-\x{{d7a3}}]"
+
+
+def _apart(texts: pl.Series) -> pl.Series:
+    """Texts without line ends, a blank at each side of every character that _UNSPACED names. By code points: a regular
+    expression takes ten times as long (benchmarks/passages.py, Thai)."""
+    places = texts.str.contains(_UNSPACED).arg_true()
+    if not len(places):
         return texts
-    return texts.clone().scatter(foreign, texts.gather(foreign).str.normalize("NFKC"))
+    points = np.frombuffer("\n".join(texts.gather(places)).encode("utf-32-le"), np.uint32)
+    alone = _alone()[np.minimum(points, _LAST_UNSPACED + 1)]
+    before = alone.copy()  # whether a blank stands before it
+    before[1:] |= alone[:-1]
+    apart = np.full(len(points) + int(before.sum()), ord(" "), np.uint32)
+    apart[np.arange(len(points)) + np.cumsum(before)] = points
+    return texts.clone().scatter(places, pl.Series(apart.tobytes().decode("utf-32-le").split("\n"), dtype=pl.String))
+
+
+@cache
+def _alone() -> NDArray[np.bool_]:
+    """Of each code point up to one behind the last, whether _UNSPACED names it."""
+    every = ["" if 0xD800 <= point < 0xE000 else chr(point) for point in range(_LAST_UNSPACED + 2)]
+    return pl.Series(every).str.contains(_UNSPACED).to_numpy()
