@@ -125,6 +125,12 @@ def in_tags(texts: Mapping[str, str], suffix: str | None = None) -> str:
     return "\n\n".join(f"<{name}{suffix}>\n{text.strip()}\n</{name}{suffix}>" for name, text in texts.items())
 
 
+def ended(answer: Answer, text: str, closing: str) -> str:
+    """The text of an answer with its last closing tag: weak models leave it out, and nobody misses it in an answer that
+    is said to have ended by itself."""
+    return text + closing if answer.finish_reason and closing not in text else text
+
+
 def read_tag(answer: str, name: str, suffix: str) -> str | Fault:
     """The text of the one tag that was asked for, edges stripped; what stands around it is passed over, since models
     like to add a word."""

@@ -63,8 +63,7 @@ class Sum(NamedTuple):
 def asked(recipe: Recipe, corpus: Corpus, ledger: Ledger | None) -> tuple[list[Share], list[Load]]:
     """What each model has to do for each language in each stage that asks, and in all. `ledger` None: there is none
     yet."""
-    shares: list[Share] = []
-    loads: dict[str, Load] = {}
+    found: list[tuple[Share, Member, Estimator]] = []
     kinds: list[Kind] = [
         *stages.Generation(corpus, recipe).kinds,
         *stages.Rating(corpus, recipe).kinds,
@@ -88,17 +87,15 @@ def asked(recipe: Recipe, corpus: Corpus, ledger: Ledger | None) -> tuple[list[S
                 if ledger:
                     taught.learn_from(ledger.read(partial(counts, model=member.served_as, stage=stage)))
                 share = _share(lang, stage, member, Sum(*(n * left for n in of)), taught, most[stage])
-                before = loads.get(member.served_as, Load(member, taught, 0, 0))
-                tokens = before.tokens + share.prompt_tokens + share.completion_tokens
-                loads[member.served_as] = before._replace(calls=before.calls + share.calls, tokens=tokens)
-                shares.append(share)
+                found.append((share, member, taught))
         if embedder := stages.embedder(recipe):
-            share = _embedded(lang, embedder, n_passages)
-            before = loads.get(embedder.served_as, Load(embedder, Estimator(), 0, 0))
-            tokens = before.tokens + share.prompt_tokens
-            loads[embedder.served_as] = before._replace(calls=before.calls + share.calls, tokens=tokens)
-            shares.append(share)
-    return shares, list(loads.values())
+            found.append((_embedded(lang, embedder, n_passages), embedder, Estimator()))
+    loads: dict[str, Load] = {}
+    for share, member, taught in found:
+        before = loads.get(member.served_as, Load(member, taught, 0, 0))
+        tokens = before.tokens + share.prompt_tokens + share.completion_tokens
+        loads[member.served_as] = before._replace(calls=before.calls + share.calls, tokens=tokens)
+    return [share for share, _, _ in found], list(loads.values())
 
 
 def _embedded(lang: str, member: Member, n_texts: int) -> Share:

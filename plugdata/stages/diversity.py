@@ -140,8 +140,7 @@ def _embedder(
         spaced = languages.get(recipe.pivot).spaced
         n_topics = max(settings.clusters or 0, clusters.default_clusters(len(texts)))
         yield embed.tfidf(sample.to_list(), n_topics, settings.seed, spaced=spaced)
-    else:
-        member = embeddings.member(settings.model, served_as(settings.model))
+    elif member := embedder(recipe):
         with ExitStack() as stack:
             path, model = corpus.path / "embeddings.sqlite", embeddings.identity(member)
             store = stack.enter_context(vectors.opened(path, model))

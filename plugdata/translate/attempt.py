@@ -19,7 +19,7 @@ What a row sends stands in record.py, how in protocols.py and ask.py, what is be
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from plugdata.asking import FINAL
+from plugdata.asking import FINAL, ended
 from plugdata.checks import mask
 from plugdata.rows import Reason, Status
 from plugdata.translate import verify
@@ -271,9 +271,7 @@ class Attempt:
         if fault := verify.whole(answer, texts, proven=self.protocol.proves_its_end):
             return {}, [fault]
         text, names, suffix = _text(answer, texts), tuple(texts), self.prompt.suffix(texts)
-        if answer.finish_reason and (end := self.protocol.end(names, suffix)) not in text:
-            text += end
-        said = self.protocol.parse(text, names, suffix)
+        said = self.protocol.parse(ended(answer, text, self.protocol.end(names, suffix)), names, suffix)
         if isinstance(said, str):
             return {}, [verify.unparsed(self.asked, texts, answer.text, said)]
         if self.sent.spans:

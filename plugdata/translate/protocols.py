@@ -30,8 +30,8 @@ class Protocol:
 
     `system` and `repair` are template ids. `parse(answer, names, suffix)` gives the texts by name, or in words what is
     wrong. `together`: a row's texts share a call. `examples`: whether worked ones are sent. `proves_its_end`: an answer
-    that parses is whole, whatever its finish_reason. `end(names, suffix)`: what weak models leave out at the end, and
-    what nobody misses in an answer that is said to have ended by itself. `params(names)` goes with the request.
+    that parses is whole, whatever its finish_reason. `end(names, suffix)`: the last closing tag, which `asking.ended`
+    gives back. `params(names)` goes with the request.
     """
 
     system: str

@@ -28,7 +28,7 @@ from typing import Any
 import polars as pl
 
 from plugdata import prompts
-from plugdata.asking import FINAL, Fault, Steps, cut_short, follow, in_tags, read_tag, tag_suffix
+from plugdata.asking import FINAL, Fault, Steps, cut_short, ended, follow, in_tags, read_tag, tag_suffix
 from plugdata.checks import lid
 from plugdata.errors import InputError
 from plugdata.languages import Language
@@ -190,9 +190,7 @@ class _Asking:
         elif cut:
             return None, [cut]
         else:
-            if answer.finish_reason and (closing := f"</instruction{suffix}>") not in said:
-                said += closing  # it ended, and forgot to say so
-            tagged = read_tag(said, "instruction", suffix)
+            tagged = read_tag(ended(answer, said, f"</instruction{suffix}>"), "instruction", suffix)
             if isinstance(tagged, Fault):
                 return None, [self.judge.declined(passage, said) or tagged]
             text = tagged
