@@ -66,14 +66,14 @@ def test_a_candidate_is_rated_beside_its_passage(lang: str, levels: int, said: s
 UNREADABLE = {
     "nothing": "",
     "no mark": "A good answer.",
-    "bold": "Good.\n**Score: 4**",
     "of five": "Good.\nScore: 4/5",
-    "a point behind it": "Good.\nScore: 4.",
     "a word behind it": "Score: 4\nThank you!",
     "out of range": "Score: 6",
     "between two": "Score: 4.5",
     "in words": "Score: four",
-    "other letters": "score: 4",
+    "a scale of another name": "The scale is 4.",
+    "more of a sentence": "The score is 4 because it is clear.",
+    "two sentences that differ": "The score is 4.\nThe score is 2.",
     "in a word": "Good, so my_Score: 4",
     "two that differ": "Score: 3\nOn second thought:\nScore: 5",
     "another scale": "Rating: best",
@@ -96,11 +96,15 @@ READABLE = [
     "  Score: 4  \n\n",
     "Score: 3 would be too low.\nScore: 4",
     "Score: 4\nThat is:\nScore: 4",
+    "Good.\n**Score: 4**",
+    "Good.\n**Score:** 4",
+    "Good.\nscore: 4.",
+    "It says what was asked. Therefore, the score is 4.",
 ]
 
 
 @pytest.mark.parametrize("said", READABLE)
-def test_white_space_and_reasons_before_it_are_passed_over(said: str) -> None:
+def test_white_space_bold_type_and_reasons_before_it_are_passed_over(said: str) -> None:
     assert SCALES[5].read(said) == 4
 
 

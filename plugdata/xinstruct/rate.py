@@ -1,6 +1,6 @@
 """The rate stage of kind x-instruction: the task that has candidates rated, and the rows that the marks make.
 
-A mark ends an answer, and is read strictly: of the self-ratings of one published run 45 % could not be parsed,
+A mark ends an answer, and is never guessed: of the self-ratings of one published run 45 % could not be parsed,
 and reading them more leniently let worse rows through (METHODS §3). What cannot be read abstains, and is counted; it is
 never a mark. The model says why before it gives its mark, and nothing reads that.
 
@@ -24,7 +24,7 @@ from plugdata.xinstruct.laying import beside, verdict
 
 STAGE = "rate"
 
-VERSION = 1
+VERSION = 2
 """Raised when the same answers would give other rows."""
 
 
@@ -40,13 +40,16 @@ class Scale(NamedTuple):
         return f"{self.label}: {self.words[mark - 1]}"
 
     def read(self, text: str) -> int | str:
-        """The mark that ends an answer; or, in words, why there is none."""
-        given = re.findall(rf"(?m)(?<!\S){self.label}: ({'|'.join(self.words)})\s*$", text)
-        if not given or not text.rstrip().endswith(f"{self.label}: {given[-1]}"):
+        """The mark that ends an answer; or, in words, why there is none.
+
+        In its line, or in a last sentence that says no more ("The score is 2."): a local model of 1.5B ended 71 of 164
+        answers with just this, nearly all of low marks: who reads the others alone reads that all is good.
+        """
+        mark = rf"(?<!\S)\**(?i:{self.label})(?:\**:\** ?\**| is \**)({'|'.join(self.words)})\**\.?\s*"
+        if not re.search(rf"{mark}\Z", text):
             return f'it does not end with "{self.label}: " and one of {", ".join(self.words)}'
-        if len(set(given)) > 1:
-            return "it gives several ratings"
-        return self.words.index(given[-1]) + 1
+        given = set(re.findall(rf"(?m){mark}$", text))
+        return self.words.index(given.pop()) + 1 if len(given) == 1 else "it gives several ratings"
 
 
 SCALES = {
