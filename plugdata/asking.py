@@ -127,8 +127,11 @@ def in_tags(texts: Mapping[str, str], suffix: str | None = None) -> str:
 
 def ended(answer: Answer, text: str, closing: str) -> str:
     """The text of an answer with its last closing tag: weak models leave it out, and nobody misses it in an answer that
-    is said to have ended by itself."""
-    return text + closing if answer.finish_reason and closing not in text else text
+    is said to have ended by itself. One that ends in some other tag, or in half of one, is left as it is."""
+    return text + closing if answer.finish_reason and closing not in text and not _LAST_TAG.search(text) else text
+
+
+_LAST_TAG = re.compile(r"</?[\w-]*/?>?\s*\Z")
 
 
 def read_tag(answer: str, name: str, suffix: str) -> str | Fault:

@@ -72,6 +72,8 @@ def edited(tokens: list[str], vocabulary: list[str], n_edits: int, rng: random.R
         ("你好，世界！", "你好世界"),
         ("5,6 %.", "5,6%"),
         ("n\u0303andu\u0301", "ñandú"),
+        ("\u09ae\u09c7\u09be\u099f\u09be", "\u09ae\u09cb\u099f\u09be"),  # vowels of two parts, Bengali and Tamil
+        ("\u0b9a\u0bc6\u0bbe\u0bb2", "\u0b9a\u0bca\u0bb2"),
     ],
 )
 def test_texts_that_differ_in_case_width_punctuation_or_space_are_exact_duplicates(
@@ -423,6 +425,19 @@ def test_each_language_elects_its_own_where_it_is_asked_to(tmp_path: Path) -> No
     done = dedup(before, Dedup(per_language=True), tmp_path)
     assert {lang: kept_ids(frame) for lang, frame in done.items()} == {"ko": ["a"], "sw": ["b"]}
     assert {lang: frame["cluster"].to_list() for lang, frame in done.items()} == {"ko": ["a"] * 2, "sw": ["b"] * 2}
+
+
+def test_passages_with_one_instruction_are_compared_by_what_they_say(tmp_path: Path) -> None:
+    made = {
+        id: {"pivot_response": pivot, "response": said, "instruction": None}
+        for id, pivot, said in (("a", "", NEAR), ("b", None, "Other."), ("c", "", "Third."), ("d", "", NEAR + " more"))
+    }
+    against = pl.DataFrame({"id": ["old 7"], "text": ["Say it.\nThird."]})
+    done = dedup(corpus(sw=made), Dedup(), tmp_path, against)["sw"]
+    assert done.filter(~rows.kept()).select("id", "reason", "kept_id").rows() == [
+        ("a", "duplicate-near", "d"),
+        ("c", "duplicate-exact", None),
+    ]
 
 
 def test_near_duplicates_stay_where_only_exact_ones_are_asked_for(tmp_path: Path) -> None:

@@ -60,6 +60,12 @@ def test_an_answer_that_ended_may_lack_its_closing_tag() -> None:
     assert _only(came) == Candidate(TEXTS["fi"][0], None, None, 0)
 
 
+@pytest.mark.parametrize("end", ["</instructions>", "</instruction", "</text>", "<instruction/>", "</Instruction>\n"])
+def test_another_tag_at_the_end_is_no_part_of_an_instruction(end: str) -> None:
+    _, came = walk(_task(repair=0), row(), f"<instruction>\n{TEXTS['fi'][0]}{end}")
+    assert _only(came).reason is Reason.BAD_TAGS
+
+
 @pytest.mark.parametrize("text", ["Kirjoita <instruction> tähän.", "</text> loppu", "<text-0000></instruction>"])
 def test_a_passage_that_holds_tags_gets_tags_of_its_own(text: str) -> None:
     (request,), came = walk(
@@ -218,10 +224,11 @@ def test_the_bare_form_ends_at_the_next_heading(said: Answer, text: str | None, 
     assert message.content.endswith("\n\n### Instruction:") and passage() in message.content
 
 
-def test_bare_requests_differ_by_seed_alone() -> None:
-    task = generator(EN, languages.get("fi"), _bare(candidates=2), {"temperature": 0.7, "seed": 10})
+@pytest.mark.parametrize(("seed", "seeds"), [(10, [10, 11, 12, 13]), (None, [None, 1, 2, 3])])
+def test_bare_requests_differ_by_seed_alone(seed: int | None, seeds: list[int | None]) -> None:
+    task = generator(EN, languages.get("fi"), _bare(candidates=2), {"temperature": 0.7, "seed": seed})
     requests, _ = walk(task, row(), "no")
-    assert [request.params["seed"] for request in requests] == [10, 11, 12, 13]
+    assert [request.params["seed"] for request in requests] == seeds
     assert len({request.messages for request in requests}) == 1
 
 

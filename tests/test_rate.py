@@ -74,6 +74,9 @@ UNREADABLE = {
     "a scale of another name": "The scale is 4.",
     "more of a sentence": "The score is 4 because it is clear.",
     "two sentences that differ": "The score is 4.\nThe score is 2.",
+    "a scale behind it": "Score: 2. The maximum score is 5.",
+    "a scale alone": "It is off topic and would be a 1. A perfect score is 5.",
+    "one that was weighed": "Score: 3 would be too low.\nScore: 4",
     "in a word": "Good, so my_Score: 4",
     "two that differ": "Score: 3\nOn second thought:\nScore: 5",
     "another scale": "Rating: best",
@@ -94,12 +97,12 @@ READABLE = [
     "Score: 4",
     "Good, so Score: 4",
     "  Score: 4  \n\n",
-    "Score: 3 would be too low.\nScore: 4",
     "Score: 4\nThat is:\nScore: 4",
     "Good.\n**Score: 4**",
     "Good.\n**Score:** 4",
     "Good.\nscore: 4.",
     "It says what was asked. Therefore, the score is 4.",
+    "The score is 4",
 ]
 
 

@@ -79,6 +79,17 @@ def test_no_cut_stands_inside_a_list_a_table_a_quotation_or_code(block: str) -> 
     assert sum(passage.count(block) for passage in found) == 2
 
 
+@pytest.mark.parametrize("fence", ["```", "~~~", "```python", "``` begins with `code`", "```print(1)```"])
+def test_a_fence_that_never_ends_swallows_nothing(fence: str) -> None:
+    text = "\n\n".join([paragraph(5), fence, *[paragraph(5)] * 4])
+    assert sum(map(len, passages(text, 200, 900))) > 0.9 * len(text)
+
+
+def test_what_two_fences_enclose_is_divided_if_it_is_longer_than_a_passage() -> None:
+    text = "\n\n".join([paragraph(5), "~~~", *[paragraph(5)] * 6, "~~~", paragraph(5)])
+    assert sum(map(len, passages(text, 200, 900))) > 0.9 * len(text)
+
+
 def test_a_line_that_leads_in_stays_with_its_list() -> None:
     block = "What the crew takes along:\n" + "\n".join(f"- a thing with the number {n}" for n in range(10))
     found = passages("\n\n".join([paragraph(9), block, paragraph(9)]), 200, 800)

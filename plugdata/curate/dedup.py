@@ -29,7 +29,7 @@ from plugdata.curate.duplicates import duplicates
 from plugdata.errors import ContractError
 from plugdata.rows import AGREEMENTS, FIELDS, Reason, Status, kept
 
-VERSION = 2
+VERSION = 3
 
 MIN_CLUSTER = 100
 """Rows that any cluster may have, so that a small corpus is not ruled by its hundredth. Of 999 rows of Alpaca the
@@ -41,6 +41,21 @@ Read = Callable[[Sequence[str]], Frames]
 
 _AGREEMENTS = [f"{check}_{field}" for check in AGREEMENTS for field in FIELDS]
 _LONGEST = 2**32
+
+PAIR = tuple(f"{half}{field}" for half in ("pivot_", "") for field in FIELDS)
+"""The texts of a pair, of which its sides are made."""
+
+
+def side(half: str) -> pl.Expr:
+    """What is compared of one side of a pair, instruction and response; half: "pivot_" or "". Needs: PAIR.
+
+    A pivot without a response, as over natural text, goes with that of the target: many passages have one instruction.
+    """
+    return pl.concat_str(pl.col(f"{half}instruction").fill_null(""), _response(half), separator="\n")
+
+
+def _response(half: str) -> pl.Expr:
+    return pl.coalesce(pl.col(f"{half}response").replace("", None), "response", pl.lit(""))
 
 
 class Decided(NamedTuple):
@@ -154,7 +169,7 @@ def _in_pivot(
     before: Mapping[str, Read], settings: recipe.Dedup, spill: Path, against: Callable[[], Frames]
 ) -> pl.DataFrame:
     """The duplicates among the pivot's texts of the rows kept in any of the languages."""
-    texts = _Counted(_elected(before, "pivot_instruction", "pivot_response"))
+    texts = _Counted(_elected(before, "pivot_"))
     return _spared(duplicates(texts, settings.near, spill, against()), texts.n, settings.max_cluster)
 
 
@@ -177,7 +192,7 @@ def _here(
     lost = found.filter(~is_there & ~pl.col("spared")).select("id")
     if lost.height < 2:
         return found.filter(is_there)
-    texts = (frame.join(lost, on="id", how="semi") for frame in _elected(before, "pivot_instruction", "pivot_response"))
+    texts = (frame.join(lost, on="id", how="semi") for frame in _elected(before, "pivot_"))
     again = duplicates(texts, settings.near, spill).with_columns(cluster="kept_id", spared=False)
     return pl.concat([found.filter(is_there), again])
 
@@ -188,27 +203,26 @@ def _in_target(
     """The duplicates among a language's own texts of those rows that stay. What was kept in place of others stays."""
     gone = found.filter(~pl.col("spared")).select("id").sort("id")
     keepers = found.select(id="kept_id").drop_nulls().unique()
-    texts = _Counted(
-        frame.join(_within(gone, frame), on="id", how="anti")
-        for frame in _elected({"": read}, "instruction", "response")
-    )
+    texts = _Counted(frame.join(_within(gone, frame), on="id", how="anti") for frame in _elected({"": read}, ""))
     near = settings.near if settings.target == "near" else None
     more = _spared(duplicates(texts, near, spill, against()), texts.n, settings.max_cluster)
     return more.join(keepers, on="id", how="anti", maintain_order="left")
 
 
-def _elected(before: Mapping[str, Read], *fields: str) -> Iterator[pl.DataFrame]:
-    """id, text (the fields of the first language that has the row) and preference of the rows kept in any language."""
-    needed = list(dict.fromkeys(["id", "status", "pivot_response", *fields, *_AGREEMENTS]))
-    text = pl.concat_str(pl.col(fields).fill_null(""), separator="\n")
-    n_chars = pl.col(fields[-1]).str.len_chars().fill_null(0).cast(pl.Int64)
+def _elected(before: Mapping[str, Read], half: str) -> Iterator[pl.DataFrame]:
+    """id, text (of the first language that has the row) and preference of the rows kept in any language.
+
+    half: see `side`.
+    """
+    needed = ["id", "status", *PAIR, *_AGREEMENTS]
+    n_chars = _response(half).str.len_chars().cast(pl.Int64)
     agreement = pl.mean_horizontal(_AGREEMENTS).fill_null(1)
     for batches in zip(*(read(needed) for read in before.values()), strict=True):
         if any(not batch["id"].equals(batches[0]["id"]) for batch in batches):
             raise ContractError("the languages of a corpus have other rows", "was it made by another release?")
         present = pl.concat([batch.filter(kept()) for batch in batches])
         grouped = present.group_by("id", maintain_order=True).agg(
-            text=text.first(),
+            text=side(half).first(),
             n_chars=n_chars.first(),
             rank=pl.len().cast(pl.Int64) * 101 + (agreement.mean() * 100).round().cast(pl.Int64),
         )

@@ -12,12 +12,12 @@ import polars as pl
 
 from plugdata import sources
 from plugdata.corpus import Corpus
+from plugdata.curate.dedup import PAIR, side
 from plugdata.errors import InputError
 from plugdata.recipe import Source, is_hub_id
 from plugdata.rows import kept
 from plugdata.sources import evaluation, files
 
-_PAIR = ("pivot_instruction", "pivot_response", "instruction", "response")
 _BATCH = 2_000
 
 
@@ -49,9 +49,9 @@ def _texts(name: str) -> Iterator[pl.DataFrame]:
         yield from _of_corpus(Corpus.open(Path(name)), label)
     elif published := _published(name):
         records = (record.value for path in published for record in files.records(path))
-        found = ({key: value.get(key) for key in ("id", *_PAIR)} for value in records if isinstance(value, dict))
+        found = ({key: value.get(key) for key in ("id", *PAIR)} for value in records if isinstance(value, dict))
         while some := list(islice(found, _BATCH)):
-            yield from _sides(pl.DataFrame(some, schema=dict.fromkeys(("id", *_PAIR), pl.String)), label)
+            yield from _sides(pl.DataFrame(some, schema=dict.fromkeys(("id", *PAIR), pl.String)), label)
     elif is_hub_id(name):
         yield from _read(Source(id=name, system="ignore"))
     else:
@@ -69,7 +69,7 @@ def _of_corpus(corpus: Corpus, label: str) -> Iterator[pl.DataFrame]:
     manifest = corpus.manifest()
     done = [key.partition("/")[2] for key in manifest.stages if key.startswith("dedup/")] if manifest else []
     for lang in done:
-        for batch in corpus.batches("dedup", lang, ("id", "status", *_PAIR)):
+        for batch in corpus.batches("dedup", lang, ("id", "status", *PAIR)):
             yield from _sides(batch.filter(kept()), label)
     if done:
         return
@@ -81,9 +81,8 @@ def _of_corpus(corpus: Corpus, label: str) -> Iterator[pl.DataFrame]:
 
 
 def _sides(pairs: pl.DataFrame, label: str) -> Iterable[pl.DataFrame]:
-    for fields in (_PAIR[:2], _PAIR[2:]):
-        text = pl.concat_str(pl.col(fields).fill_null(""), separator="\n")
-        yield pairs.select(id=_named(label, "id"), text=text)
+    for half in ("pivot_", ""):
+        yield pairs.select(id=_named(label, "id"), text=side(half))
 
 
 def _named(label: str, column: str) -> pl.Expr:

@@ -10,7 +10,7 @@ from plugdata.translate.ask import STAGE
 from plugdata.translate.attempt import Outcome
 from plugdata.translate.protocols import SEGMENTS
 
-VERSION = 3
+VERSION = 4
 """Raised when the same answers would give other rows."""
 
 

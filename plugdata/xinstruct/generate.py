@@ -40,7 +40,7 @@ from plugdata.xinstruct.verify import Judge
 
 STAGE = "generate"
 
-VERSION = 1
+VERSION = 2
 """Raised when the same answers would give other rows."""
 
 PROMPTS = {"x-instruction": "x-instruction-v1", "x-instruction-base": "x-instruction-base-v1"}
@@ -148,7 +148,7 @@ class _Asking:
     def ask(self, passage: str, suffix: str, made: Sequence[Candidate], fault: str, n: int) -> Request:
         """The request for one more candidate, after `n` answers."""
         if self.is_bare:
-            params = {**self.params, "seed": self.params.get("seed", 0) + n} if n else self.params
+            params = {**self.params, "seed": (self.params.get("seed") or 0) + n} if n else self.params
             message = bare_message(self.pivot, self.language, passage)
             return Request((message,), params, self.prompt, STAGE, self.language.code)
         system = prompts.template(self.prompt).substitute(

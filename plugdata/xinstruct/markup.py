@@ -18,18 +18,24 @@ _INLINE = (
     "a|abbr|audio|b|big|button|cite|code|del|em|embed|font|i|img|input|ins|kbd|label|link|mark|meta|object|param|path|q|s"
     "|samp|small|source|span|strike|strong|sub|sup|svg|tt|u|var|video|wbr"
 )
+_CODE = r"(?P<code>```[\s\S]*?```|(?m:^[ \t]*~~~)[\s\S]*?(?m:^[ \t]*~~~)|`[^`\n]*`)"
 _TAG = re.compile(
-    r"(?P<code>```[\s\S]*?(?:```|\Z)|`[^`\n]*`)"
-    rf"|<(?:(?P<block>/?(?:{_BLOCK}))|/?(?:{_INLINE}))"
+    rf"{_CODE}|<(?:(?P<block>/?(?:{_BLOCK}))|/?(?:{_INLINE}))"
     r"(?:\s+(?:[\w:-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>]+)|async|autoplay|checked|controls|defer|disabled|hidden"
     r"|loop|multiple|muted|nowrap|readonly|required|selected))*\s*/?>",
     re.IGNORECASE,
 )
 """With attributes or without: "a <b and c> d" has none that could be one."""
 _MAY_BE_TAG = r"</?[A-Za-z]"
-_UNSHOWN = r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<!\[CDATA\[|\]\]>|<!doctype[^<>]*>"
+_UNSHOWN = re.compile(rf"{_CODE}|(?P<begin><script\b|<style\b|<!--)|<!\[CDATA\[|\]\]>|<!doctype[^<>]*>", re.IGNORECASE)
+_END = {
+    "<script": re.compile(r"</script\s*>", re.IGNORECASE),
+    "<style": re.compile(r"</style\s*>", re.IGNORECASE),
+    "<!--": re.compile("-->"),
+}
 _MAY_BE_UNSHOWN = r"</[sS]|<!|\]\]>"
-_ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+_MAY_BE_ENTITY = r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
+_ENTITY = re.compile(rf"{_CODE}|{_MAY_BE_ENTITY}")
 
 _NEW_LINE = "\r\n|[\r\x0b\x0c\x85\u2028\u2029]"
 _ODD_SPACE = "[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
@@ -37,17 +43,18 @@ _UNSEEN = "[\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]"
 """Hyphens where a line might break, spaces of no width, and bidirectional embeddings, whose ends a cut would lose.
 Joiners (ZWJ, ZWNJ) and direction marks are of the text."""
 
-_SIGNATURE = r"(?:^|\n)-- ?(?:\n[^\n]{1,80}){1,5}(?:\n\n|\n?$)"
-"""Of a mail or a post (RFC 3676 §4.3; it is four lines at most by custom), up to the next blank line."""
+_SIGNATURE = r"(?:^|\n)(?:-- (?:\n[^\n]{1,80}){1,5}(?:\n\n|\n?$)|--(?:\n[^\n]{1,80}){1,5}\n?$)"
+"""Of a mail or a post (RFC 3676 §4.3; it is four lines at most by custom), up to the next blank line; where the mark
+has lost its blank, at the very end alone: a poem may have it."""
 
 
 def plain(texts: pl.Series) -> pl.Series:
     """Each text (NFC, as it is afterwards) without tags, scripts, comments and signatures, its entities resolved, its
     spaces plain."""
     texts = _where(_NEW_LINE, texts, lambda some: some.str.replace_all(_NEW_LINE, "\n"))
-    texts = _where(_MAY_BE_UNSHOWN, texts, lambda some: some.str.replace_all(_UNSHOWN, "\n"))
+    texts = _where(_MAY_BE_UNSHOWN, texts, lambda some: _each(some, _shown))
     texts = _where(_MAY_BE_TAG, texts, lambda some: _each(some, _without_tags))
-    texts = _where(_ENTITY.pattern, texts, lambda some: _each(some, _resolved))
+    texts = _where(_MAY_BE_ENTITY, texts, lambda some: _each(some, _resolved))
     texts = _where(f"{_ODD_SPACE}|{_UNSEEN}", texts, _spaced)
     return _where(r"(?m)^-- ?$", texts, lambda some: some.str.replace_all(_SIGNATURE, "\n\n"))
 
@@ -66,9 +73,30 @@ def _spaced(texts: pl.Series) -> pl.Series:
     return texts.str.replace_all(_ODD_SPACE, " ").str.replace_all(_UNSEEN, "")
 
 
+def _shown(text: str) -> str:
+    """Without scripts, styles and comments. What begins and never ends stays, and is looked for once."""
+    parts: list[str] = []
+    endless: set[str] = set()
+    at = look = 0
+    while found := _UNSHOWN.search(text, look):
+        look = found.end()
+        begin = (found["begin"] or "").lower()
+        if found["code"] or begin in endless:
+            continue
+        if begin:
+            end = _END[begin].search(text, look)
+            if end is None:
+                endless.add(begin)
+                continue
+            look = end.end()
+        parts += [text[at : found.start()], "\n"]
+        at = look
+    return "".join((*parts, text[at:]))
+
+
 def _without_tags(text: str) -> str:
     return _TAG.sub(lambda found: found["code"] or ("\n" if found["block"] else ""), text)
 
 
 def _resolved(text: str) -> str:
-    return unicodedata.normalize("NFC", _ENTITY.sub(lambda found: html.unescape(found[0]), text))
+    return unicodedata.normalize("NFC", _ENTITY.sub(lambda found: found["code"] or html.unescape(found[0]), text))

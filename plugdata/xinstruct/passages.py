@@ -19,7 +19,7 @@ from plugdata.rows import Reason, Status, row_id
 from plugdata.xinstruct import boilerplate, segment
 from plugdata.xinstruct.cleaning import clean
 
-VERSION = 2
+VERSION = 3
 """Of what is taken for text, where it is divided, and what of a passage is measured: a change of rows is a new one."""
 
 DOCUMENTS: dict[str, pl.DataType] = {

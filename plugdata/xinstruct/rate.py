@@ -45,10 +45,12 @@ class Scale(NamedTuple):
         In its line, or in a last sentence that says no more ("The score is 2."): a local model of 1.5B ended 71 of 164
         answers with just this, nearly all of low marks: who reads the others alone reads that all is good.
         """
-        mark = rf"(?<!\S)\**(?i:{self.label})(?:\**:\** ?\**| is \**)({'|'.join(self.words)})\**\.?\s*"
-        if not re.search(rf"{mark}\Z", text):
+        words, name = "|".join(self.words), f"(?i:{self.label})"
+        line = rf"(?<!\S)\*{{0,2}}{name}:\*{{0,2}} \*{{0,2}}(?:{words})"
+        sentence = rf"(?:^|(?<=[.!?]\s))(?i:(?:therefore|thus|so|hence),? )?(?i:the )?{name} is (?:{words})"
+        if not re.search(rf"(?m:{line}|{sentence})\*{{0,2}}\.?\s*\Z", text):
             return f'it does not end with "{self.label}: " and one of {", ".join(self.words)}'
-        given = set(re.findall(rf"(?m){mark}$", text))
+        given = set(re.findall(rf"{name}(?::\*{{0,2}}| is) \*{{0,2}}({words})\b", text))
         return self.words.index(given.pop()) + 1 if len(given) == 1 else "it gives several ratings"
 
 

@@ -46,8 +46,7 @@ def sampled(rows: pl.DataFrame, settings: Diversify) -> pl.DataFrame:
 def quotas(sizes: Sequence[int], n: int) -> list[int]:
     """How many to take of each group to have `n` in all, or all where there are not so many.
 
-    As even as it can be: no group gives two fewer than another unless it gives all it has. Of the groups that could
-    give one more, the first ones do.
+    As even as it can be: no group gives two fewer than another unless it gives all it has.
     """
     left, taken = n, [0] * len(sizes)
     by_size = sorted(range(len(sizes)), key=lambda at: sizes[at])

@@ -1,11 +1,11 @@
 """A long text divided into passages that can be read by themselves.
 
 A text is first a row of blocks: paragraphs (a heading belongs to the one that follows, a line that ends in a colon to
-what it leads in), and whole lists, tables, quotations and blocks of code, which are never divided. A paragraph longer
-than a passage is divided at its sentences. Then cuts are chosen between the blocks, all together, so that little is
-lost and the cuts are good ones: before a heading (where Humpback, arXiv 2308.06259, took its segments), else at a blank
-line, at a line, between sentences; and not before what goes on with what was said. What is too short by itself and
-fits no neighbour is in no passage.
+what it leads in), and whole lists, tables, quotations and blocks of code, which are never divided; but code longer than
+a passage is, at its lines, and a paragraph longer than a passage at its sentences. Then cuts are chosen between the
+blocks, all together, so that little is lost and the cuts are good ones: before a heading (where Humpback, arXiv
+2308.06259, took its segments), else at a blank line, at a line, between sentences; and not before what goes on with
+what was said. What is too short by itself and fits no neighbour is in no passage.
 
 Plain Python, some microseconds a line. Knows no row, and no word of a language but those that go on.
 """
@@ -34,7 +34,7 @@ LONG_ITEM = 4
 """Part of a passage from which an item is a paragraph with a number: articles of a law are no list."""
 
 _KIND = re.compile(
-    r"\s*(?:(?P<code>```|~~~)|(?P<heading>#{1,6}\s|={2,}[^=]+={2,}\s*$)|(?P<list>(?:[-*+•‣◦]|\d{1,3}[.)]|\w\))\s)"
+    r"\s*(?:(?P<code>```[^`]*$|~~~)|(?P<heading>#{1,6}\s|={2,}[^=]+={2,}\s*$)|(?P<list>(?:[-*+•‣◦]|\d{1,3}[.)]|\w\))\s)"
     r"|(?P<quote>>)|(?P<table>\|))"
 )
 _STOP = tuple('.!?…。！？।॥۔؟։።၊။;,،、，；"”»』」)')
@@ -120,6 +120,8 @@ def _blocks(text: str, most: int) -> Iterator[_Block]:
     led: _Block | None = None  # a heading, or a line that leads in, waits for what it belongs to
     for kind, lines in groupby(_lines(text, most), key=lambda line: line.kind):
         members = list(lines)
+        if kind == "code" and members[-1].end - members[0].start > most:
+            kind = "prose"  # better divided than lost; between two lines of "~~~" it may be a chapter
         if kind not in ("prose", "heading"):
             members = [members[0]._replace(end=members[-1].end)]
         for block in members:
@@ -143,7 +145,9 @@ def _lines(text: str, most: int) -> Iterator[_Block]:
     short, item = most // FINEST, most // LONG_ITEM
     waiting: _Block | None = None  # a short line is a heading if a longer one follows
     start, blank, fenced = 0, True, False
-    for line in text.split("\n"):
+    lines = text.split("\n")
+    n_fences = sum(map(_is_fence, lines)) // 2 * 2 if "```" in text or "~~~" in text else 0
+    for line in lines:
         here, start = start, start + len(line) + 1
         body = line.strip()
         if not body:
@@ -153,6 +157,9 @@ def _lines(text: str, most: int) -> Iterator[_Block]:
         size = len(body)
         found = _KIND.match(line)
         kind = found.lastgroup or "prose" if found else "prose"
+        if kind == "code":
+            n_fences -= 1
+            kind = "code" if n_fences >= 0 else "prose"  # the last of an odd number opens what never ends
         if fenced or kind == "code":
             fenced, kind = fenced != (kind == "code"), "code"
         elif (kind == "list" and size > item) or (kind == "heading" and size > short):
@@ -174,6 +181,11 @@ def _lines(text: str, most: int) -> Iterator[_Block]:
             yield block
     if waiting:
         yield waiting
+
+
+def _is_fence(line: str) -> bool:
+    found = _KIND.match(line)
+    return found is not None and found.lastgroup == "code"
 
 
 def _sentences(text: str, block: _Block, most: int) -> Iterator[_Block]:
