@@ -283,8 +283,8 @@ def _whole(text: str) -> str:
 
 @pytest.mark.parametrize(
     "unit",
-    ["<a ", "<b x=1 ", "&amp", "|", "| a ", "a › ", "```", "`", "<script>", "<!--", "<!-->`", "~~~\n", "-- \nx\n", "{;", "a{", "@",
-     "a@b.", " ",
+    ["<a ", "<b x=1 ", "&amp", "|", "| a ", "a › ", "```", "`", "<script>", "<!--", "<!-->`", "~~~\n", "-- \nx\n", "{;",
+     "a{", "@", "a@b.", " ",
      "var a = ", "var x =", "www.", "http://a ", "home\n", "\n", "ó\u0301", "(", "function(", "1:", "›", "\t|"],
 )  # fmt: skip
 def test_a_hundred_thousand_characters_take_linear_time(unit: str) -> None:
