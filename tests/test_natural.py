@@ -128,6 +128,27 @@ def test_a_plan_counts_what_an_endpoint_embeds(run: Run, tmp_path: Path) -> None
     assert spent == pytest.approx(tokens * 2e-6, rel=0.01) and spent > 0
 
 
+def test_a_plan_follows_each_passage_as_far_as_answers_lead(run: Run, tmp_path: Path) -> None:
+    with LlmServer(answer=answer) as server:
+        recipe = write(tmp_path, server, layouts=["x-instruct", "mono"])
+
+        def planned() -> dict[str, tuple[int, int]]:
+            """Rows to ask and paid, of each stage."""
+            shares = json.loads(run("plan", recipe, "--json", "-q")[1])["shares"]
+            of = {share["task"]: [one for one in shares if one["task"] == share["task"]] for share in shares}
+            return {task: (sum(s["rows"] for s in some), sum(s["paid"] for s in some)) for task, some in of.items()}
+
+        assert planned() == dict.fromkeys(("generate", "rate", "translate"), (N + 1, 0))
+        assert run("rate", recipe, "-q")[0] == 0
+        assert planned() == {"generate": (0, N + 1), "rate": (0, N + 1), "translate": (N - 1, 0)}
+        assert run("run", recipe, "-q")[0] == 0
+        assert planned()["translate"] == (0, N - 1)
+        assert run("plan", recipe, "--set", "edit={}", "-q")[1].count("edit") == 2
+        n_asked = len(server.requests)
+        assert run("run", recipe, "--set", "edit={}", "--until", "rate", "-q")[0] == 0
+        assert len(server.requests) - n_asked == N - 1
+
+
 def test_each_stage_has_a_command_and_each_goes_on_where_the_last_one_stopped(run: Run, tmp_path: Path) -> None:
     with LlmServer(answer=answer) as server:
         recipe = write(tmp_path, server)

@@ -1,15 +1,15 @@
 """The plan of a corpus of natural text: what its passages will ask, stage by stage.
 
-Passages are there before a call is paid; what is asked about them later hangs on answers that nobody has yet. So the
-first stage is planned as the run would ask, and the later ones as if every passage got that far with an instruction of
-common length: what a run asks is less, by what the rater drops and by what sampling leaves out (where that is known, as
-`diversify.rows`, it is counted).
+Passages are there before a call is paid; what is asked about them later hangs on answers. Where the ledger has these,
+a passage is followed as far as they lead: its own instructions, its marks, its edit. From there on it is planned as if
+its instruction were of common length and every mark a good one: what a run asks is less, by what the rater drops and by
+what sampling leaves out (where that is known, as `diversify.rows`, it is counted).
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import groupby, product, repeat
 from typing import Any, NamedTuple, Protocol
 
 import polars as pl
@@ -27,6 +27,9 @@ from plugdata.recipe import Recipe
 from plugdata.review.plan import Share, Spend
 from plugdata.rows import kept
 from plugdata.wire import Request, Result, Task
+from plugdata.xinstruct.edit import lay_edits
+from plugdata.xinstruct.generate import Candidate, Generated, lay_candidates
+from plugdata.xinstruct.rate import Rated, lay_ratings
 
 INSTRUCTION = "x" * 105
 """An instruction of X-Instruction's mean length, 97 to 112 characters (METHODS §2)."""
@@ -64,29 +67,28 @@ def asked(recipe: Recipe, corpus: Corpus, ledger: Ledger | None) -> tuple[list[S
     """What each model has to do for each language in each stage that asks, and in all. `ledger` None: there is none
     yet."""
     found: list[tuple[Share, Member, Estimator]] = []
-    kinds: list[Kind] = [
-        *stages.Generation(corpus, recipe).kinds,
-        *stages.Rating(corpus, recipe).kinds,
-        *stages.NaturalTranslation(corpus, recipe).kinds,
-    ]
+    asking = [*stages.Generation(corpus, recipe).kinds, *stages.Rating(corpus, recipe).kinds]
+    kinds: list[Kind] = [*asking, *stages.NaturalTranslation(corpus, recipe).kinds]
+    pools = {kind.stage: kind.pool for kind in kinds}
     again = {"generate": 1 + recipe.generate.repair, "translate": 1 + recipe.translate.repair}
     most = {kind.stage: again.get(kind.stage, TRIES) for kind in kinds}  # calls of a row, if none is right at once
     for lang in recipe.languages:
         n_passages = corpus.scan("passages", lang).filter(kept()).select(pl.len()).collect().item()
-        for stage, alike in groupby(kinds, lambda kind: kind.stage):  # with the same pool
-            times = recipe.generate.candidates if stage in ("generate", "rate") else 1
-            asks = list(alike)
-            sums = [Sum()] * len(asks[0].pool)
-            for row in _passages(corpus, lang, recipe.generate.candidates):
-                for nth, kind in enumerate(asks):
-                    at, more = _asked(row, kind, lang, times, ledger if stage == "generate" else None)
-                    sums[at] = sums[at].plus(more if nth == 0 else more._replace(rows=0, paid=0))
-            left = _sampled(recipe, n_passages) if stage == "translate" else 1.0
-            for member, of in zip(asks[0].pool, sums, strict=True):
+        sums = {kind.stage: [Sum()] * len(kind.pool) for kind in kinds}  # those of a stage have the same pool
+        for batch in corpus.batches("passages", lang):
+            asked_about = _followed(batch, {kind.stage: kind for kind in asking}, recipe, lang, ledger)
+            for stage, alike in groupby(kinds, lambda kind: kind.stage):
+                for row, (nth, kind) in product(asked_about[stage], enumerate(alike)):
+                    at, more = _asked(row, kind, lang, _times(stage, row, recipe), ledger)
+                    sums[stage][at] = sums[stage][at].plus(more if nth == 0 else more._replace(rows=0, paid=0))
+        for stage, of_members in sums.items():
+            left = _sampled(recipe, of_members) if stage == "translate" else 1.0
+            for member, of in zip(pools[stage], of_members, strict=True):
                 taught = Estimator()
                 if ledger:
                     taught.learn_from(ledger.read(partial(counts, model=member.served_as, stage=stage)))
-                share = _share(lang, stage, member, Sum(*(n * left for n in of)), taught, most[stage])
+                asks = Sum(*(n * left for n in of))._replace(paid=of.paid)
+                share = _share(lang, stage, member, asks, taught, most[stage])
                 found.append((share, member, taught))
         if embedder := stages.embedder(recipe):
             found.append((_embedded(lang, embedder, n_passages), embedder, Estimator()))
@@ -118,12 +120,44 @@ def _embedded(lang: str, member: Member, n_texts: int) -> Share:
     )
 
 
-def _passages(corpus: Corpus, lang: str, n: int) -> Iterator[dict[str, Any]]:
-    """The kept passages, as if each had its instructions."""
-    candidate = {"text": INSTRUCTION, "model": "", "reason": None, "detail": None}
-    for batch in corpus.batches("passages", lang, ["id", "passage", "status"]):
-        for id, passage in batch.filter(kept()).select("id", "passage").iter_rows():
-            yield {"id": id, "passage": passage, "candidates": [candidate] * n, "instruction": INSTRUCTION}
+def _followed(
+    passages: pl.DataFrame, kinds: Mapping[str, stages.Kind], recipe: Recipe, lang: str, ledger: Ledger | None
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows that each stage asks about, as far as answers lead, and from there on as if the best came of it."""
+
+    def outcomes(stage: str, batch: pl.DataFrame) -> Iterator[tuple[Any, Sequence[str]]]:
+        kind = kinds.get(stage)
+        if kind and ledger:
+            yield from kind.outcomes(batch, lang, ledger, lambda told: None)
+        else:
+            yield from repeat((None, ()), batch.select(kept().sum()).item())
+
+    nobody = [""] * (recipe.generate.candidates * TRIES)
+    made = Generated(recipe.generate.candidates * (Candidate(INSTRUCTION, None, None, 0),))
+    generated = lay_candidates(passages, ((came or made, by or nobody) for came, by in outcomes("generate", passages)))
+    rated = lay_ratings(generated, None)
+    if recipe.rate:
+        best = (
+            Rated(tuple(None if of["reason"] else recipe.rate.levels for of in candidates))
+            for candidates in generated.filter(kept())["candidates"]
+        )
+        marks = zip(outcomes("rate", generated), best, strict=True)
+        rated = lay_ratings(generated, recipe.rate, ((came or good, by or nobody) for (came, by), good in marks))
+    edited = lay_edits(rated, (came for came, _ in outcomes("edit", rated)))
+    frames = {
+        "generate": passages,
+        "rate": generated,
+        "edit": rated,
+        "translate": edited.with_columns(passage=pl.coalesce("edited", "passage")),
+    }
+    return {stage: frame.filter(kept()).to_dicts() for stage, frame in frames.items()}
+
+
+def _times(stage: str, row: Mapping[str, Any], recipe: Recipe) -> int:
+    """How many questions a stage has about a row, if each is answered at once."""
+    if stage == "rate":
+        return sum(candidate["reason"] is None for candidate in row["candidates"])
+    return recipe.generate.candidates if stage == "generate" else 1
 
 
 def _asked(row: Mapping[str, Any], kind: Kind, lang: str, times: int, ledger: Ledger | None) -> tuple[int, Sum]:
@@ -144,11 +178,12 @@ def _asked(row: Mapping[str, Any], kind: Kind, lang: str, times: int, ledger: Le
     return places[0], Sum(1, 0, calls, calls * (n_chars - n_text), calls * n_text)
 
 
-def _sampled(recipe: Recipe, n_passages: int) -> float:
-    """The share of the passages that sampling leaves, at most."""
+def _sampled(recipe: Recipe, asked: Sequence[Sum]) -> float:
+    """The share that sampling leaves, at most, of the rows to be asked about; what is paid was left by it."""
     if recipe.diversify is None or recipe.diversify.rows is None:
         return 1.0
-    return min(1.0, recipe.diversify.rows / max(n_passages, 1))
+    wanted = recipe.diversify.rows - sum(of.paid for of in asked)
+    return min(1.0, max(0.0, wanted / max(sum(of.rows for of in asked), 1)))
 
 
 def _share(lang: str, stage: str, member: Member, asked: Sum, taught: Estimator, most: int) -> Share:

@@ -7,7 +7,7 @@ so that whether it must run can be decided without running it. Order, freshness 
 from plugdata.stages.curation import check_filters, deduplicated, filtered, measure, pairs
 from plugdata.stages.diversity import check_embedder, diversified, embedder
 from plugdata.stages.diversity import table as verb_nouns
-from plugdata.stages.generation import Generation, Rating
+from plugdata.stages.generation import Generation, Kind, Rating
 from plugdata.stages.models import ledger_path, pool, served_as, serving
 from plugdata.stages.natural import NaturalTranslation
 from plugdata.stages.passages import passages
@@ -22,6 +22,7 @@ __all__ = [
     "Asking",
     "Estimates",
     "Generation",
+    "Kind",
     "NaturalTranslation",
     "Rating",
     "Step",
