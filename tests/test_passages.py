@@ -121,6 +121,12 @@ def test_a_passage_that_goes_on_in_another_language_is_no_passage(tmp_path: Path
     assert every["status"].to_list() == ["kept"] * 3
 
 
+def test_a_heading_in_the_language_does_not_hide_what_follows(tmp_path: Path) -> None:
+    heading = "Sataman hiljainen aamu ja kirjuri, joka kirjoitti kaiken muistiin\n\n"
+    documents = [{"text": heading + text} for text in (article(0), f"{ENGLISH}\n\n{article(1, 12)}")]
+    assert made(asked(tmp_path, documents)).sort("ordinal")["reason"].to_list() == [None, "lid"]
+
+
 def test_workers_give_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("plugdata.stages.passages"), "FRAME_CHARS", 2_000)
     documents = [{"text": f"Sama otsikko\n{article(n)}", "url": f"https://a.example/{n}"} for n in range(20)]
