@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.servers.llm import LlmServer
 
 run = commands.run
 
+ROOT = Path(__file__).parents[1]
 TOPICS = ["the old bridge", "a quiet garden", "the night train", "an island market", "the village school"]
 
 
@@ -274,3 +276,22 @@ def test_the_schemas_in_the_project_are_those_of_the_code(run: Run) -> None:
     for name in ("manifest", "recipe", "rows"):
         committed = (folder / f"{name}.schema.json").read_text(encoding="utf-8")
         assert run("schema", name)[1] == committed, "run `make schemas`"
+
+
+def test_a_name_that_the_system_refuses_is_told_with_it(run: Run) -> None:
+    name = "x" * 300
+    code, _, err = run("status", name)
+    assert (code, err) == (1, f"plugdata: {name}/recipe.yaml: File name too long\n")
+
+
+def test_nothing_to_print_to_is_no_fault(tmp_path: Path) -> None:
+    closed = f"{shlex.quote(sys.executable)} -m plugdata languages >&-"
+    done = subprocess.run(["sh", "-c", closed], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_folder_is_no_file_to_write(run: Run) -> None:
+    Path("out.json").mkdir()
+    Path("in.jsonl").write_text('{"instruction": "Hola.", "input": "", "output": "Hola a todos."}\n')
+    code, _, err = run("dedup", "in.jsonl", "--lang", "es", "-o", "out.json", "-q")
+    assert (code, "out.json is a folder" in err) == (1, True)

@@ -491,6 +491,17 @@ def test_what_another_data_set_has_is_dropped_in_every_language_with_its_place(t
     assert told[2] == ("duplicate-exact", "same target text as old 8", None, None)
 
 
+def test_what_another_data_set_has_goes_even_if_it_was_kept_in_place_of_a_twin(tmp_path: Path) -> None:
+    made = {"a": NEAR, "b": NEAR + " more", "c": "Other."}
+    against = pl.DataFrame({"id": ["old 7"], "text": ["b\nkob"]})
+    done = dedup(corpus(ko=made), Dedup(), tmp_path, against)["ko"]
+    assert done.select("reason", "detail", "kept_id").rows() == [
+        ("duplicate-near", "Jaccard 0.98 to b", None),
+        ("duplicate-exact", "same target text as old 7", None),
+        (None, None, None),
+    ]
+
+
 def test_a_template_of_many_rows_keeps_them_but_for_exact_twins(tmp_path: Path) -> None:
     made = {f"r{n:03}": f"{NEAR} {WORDS[n % 60]}{n}" for n in range(110)} | {"z": f"{NEAR}, {WORDS[7]}7!"}
     before = corpus(ko=made)

@@ -89,9 +89,17 @@ def test_ids_of_one_file_alone_pair_nothing(tmp_path: Path) -> None:
     assert paired(pair(tmp_path, english([1, 2, 3, 4]), korean())) == AS_THEY_STAND
 
 
-def test_doubled_ids_leave_the_order(tmp_path: Path) -> None:
-    assert paired(pair(tmp_path, english([1, 2, 3, 4]), korean([1, 1, 2, 2]))) == AS_THEY_STAND
-    assert paired(pair(tmp_path, english([1, 1, 2, 2]), korean([1, 2, 3, 4]))) == AS_THEY_STAND
+def test_doubled_ids_leave_the_order_where_both_files_have_the_same(tmp_path: Path) -> None:
+    assert paired(pair(tmp_path, english([1, 1, 2, 2]), korean([1, 1, 2, 2]))) == AS_THEY_STAND
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [([1, 2, 9, 4], "1 record has an id that no row has, e.g. '9'"), ([1, 2, 3, 4], "")]
+)
+def test_records_that_are_nobodys_are_told(tmp_path: Path, given: list[int], told: str) -> None:
+    said: list[str] = []
+    pair(tmp_path, english([1, 2, 3, 4]), korean(given), say=said.append)
+    assert said == ([f"ko.jsonl: {told}"] if told else [])
 
 
 def test_order_can_be_had_in_spite_of_ids(tmp_path: Path) -> None:
@@ -127,7 +135,8 @@ def test_twins_and_bad_records_of_the_source_need_no_translation_but_hold_their_
     [
         (english(), korean(n=3), "auto", "en.jsonl holds 4 records, ko.jsonl 3: they cannot be paired by order"),
         (english()[:3], korean(), "order", "en.jsonl holds 3 records, ko.jsonl 4: they cannot be paired by order"),
-        (english([1, 2, 3, 4]), korean([1, 1, 2], 3), "auto", "cannot be paired by order"),
+        (english([1, 2, 3, 4]), korean([3, 1, 4, 4]), "auto", "ko.jsonl: the id '4' stands more than once"),
+        (english([1, 1, 2, 2]), korean([1, 2, 3, 4]), "auto", "en.jsonl: the id '1' stands more than once"),
         (english([1, 2, 3, 4]), korean([1, 7, 7, 4]), "id", "ko.jsonl: the id '7' stands more than once"),
         (english([1, 2, 2, 4]), korean([1, 2, 3, 4]), "id", "en.jsonl: the id '2' stands more than once"),
         (english(), korean([1, 2, 3, 4]), "id", "en.jsonl: not every record has an id of its own"),

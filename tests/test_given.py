@@ -170,6 +170,30 @@ def test_another_pivot_file_is_another_corpus(run: Run, tmp_path: Path) -> None:
     assert kept(run) == {"ko": 6}
 
 
+def test_what_could_not_be_paired_may_be_paired_with_another_file(run: Run, tmp_path: Path) -> None:
+    files = _files(tmp_path, _without_ids(records(6)), _without_ids(_in("ko", records(7))))
+    code, _, err = run("pair", *files, "corpus", "-q")
+    assert (code, "cannot be paired by order" in err) == (2, True)
+    write_rows(tmp_path / "en.json", _without_ids(records(7)))
+    assert run("pair", *files, "corpus", "-q")[0] == 0
+    assert kept(run) == {"ko": 7}
+
+
+def test_what_only_new_translations_can_be_told_is_no_word_on_those_that_are_there(run: Run, tmp_path: Path) -> None:
+    run("pair", *_files(tmp_path, records(6), _in("ko", records(6))), "corpus", "-q")
+    code, _, err = run("pair", "corpus", "--license", "mit")
+    assert (code, "--license" in err and "--pivot" in err) == (2, True)
+
+
+def test_parts_of_given_translations_are_merged_without_a_ledger(run: Run, tmp_path: Path) -> None:
+    files = [*_files(tmp_path, records(6), _in("ko", records(6))), "--license", "mit", "-q"]
+    for part in (1, 2):
+        assert run("pair", *files, f"part{part}", "--set", f"shard={part}/2")[0] == 0
+    assert run("merge", "part1", "part2", "-o", "corpus", "-q")[0] == 0
+    assert kept(run) == {"ko": 6}
+    assert dist.check(Path("corpus/dist").resolve()) == {"ko": {"train": 6}}
+
+
 def test_a_pivot_file_that_could_not_be_read_may_be_mended(run: Run, tmp_path: Path) -> None:
     files = _files(tmp_path, records(6), _in("ko", records(6)))
     whole = (tmp_path / "en.json").read_text()

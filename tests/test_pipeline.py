@@ -257,7 +257,7 @@ def test_failed_rows_do_not_keep_the_others_from_the_later_stages(tmp_path: Path
 
 def test_a_corpus_stays_bound_to_its_sources_and_pivot(tmp_path: Path) -> None:
     with LlmServer() as server:
-        pipeline.run(_recipe(tmp_path, server), until="screen")
+        pipeline.run(_recipe(tmp_path, server), until="translate")
         with pytest.raises(InputError, match="bound to other sources"):
             pipeline.run(_recipe(tmp_path, server, n=9))
         with pytest.raises(InputError, match="bound to the pivot 'en'"):

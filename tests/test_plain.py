@@ -3,6 +3,10 @@
 import csv
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from tests.commands import Run, run, write_recipe
 from tests.servers.llm import LlmServer
 
 __all__ = ["run"]
+ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("lid_model_path")
 
 Value = Mapping[str, Any]
@@ -60,6 +65,25 @@ def lines(path: Path, values: Sequence[Value | str]) -> Path:
 
 def read(path: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_record_without_a_language_is_counted_somewhere_and_that_is_told(run: Run) -> None:
+    values = [{**value, "lang": lang} for value, lang in zip(spanish(), ("es", "es", "ko", "xx", None), strict=True)]
+    lines(Path("in.jsonl"), values)
+    code, _, err = run("filter", "in.jsonl", "-o", "out.jsonl")
+    assert (code, "2 records without a language of the table are counted with es" in err) == (0, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_told_to_end_leaves_nothing_beside_its_output(tmp_path: Path, number: int) -> None:
+    lines(tmp_path / "in.jsonl", spanish(20_000))
+    command = [sys.executable, "-m", "plugdata", "filter", "in.jsonl", "--lang", "es", "-o", "out.jsonl", "-q"]
+    with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        while not list(tmp_path.glob(".plugdata-*")):
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_what_is_left_in_english_is_dropped_with_its_reason_and_the_rest_is_as_it_was(run: Run) -> None:

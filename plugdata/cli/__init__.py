@@ -8,6 +8,7 @@ Commands stand by what they are for: making.py, natural.py, curating.py, looking
 ledger.py. What they share is how a recipe is asked for (options.py) and how the answer is shown (showing.py).
 """
 
+import io
 import os
 import sys
 
@@ -65,6 +66,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every known error ends here."""
+    sys.stdout = sys.stdout or io.StringIO()  # None: closed by who called
+    sys.stderr = sys.stderr or io.StringIO()
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
@@ -81,9 +84,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("plugdata: interrupted; what was answered is kept, the same command resumes", err=True)
         sys.exit(130)
-    except OSError as error:  # stdout: a closed pipe, a full disk
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # without a name it is stdout: a closed pipe, a full disk
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            click.echo(f"plugdata: cannot print: {error.strerror}", err=True)
+            click.echo(f"plugdata: {error.filename or 'cannot print'}: {error.strerror}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plugdata.cli.options import PATH, quiet_option, recipe_of, set_option, together
-from plugdata.cli.showing import console, funnel_of, watching
+from plugdata.cli.showing import console, ended_by_signals, funnel_of, watching
 
 if TYPE_CHECKING:
     from plugdata.pipeline.plain import Stage
@@ -117,7 +117,7 @@ def _curate(
 
     theirs = dict(pair.partition("=")[::2] for pair in columns)
     given = Plain(source, lang, pivot or "en", theirs)
-    with watching(quiet) as watch:
+    with ended_by_signals(), watching(quiet) as watch:
         found = plain.curate(stage, given, plain.Output(output, **written), assignments, watch=watch)
         watch.say(f"{output}: {sum((found.rows if written['everything'] else found.kept).values())} records")
     console().print(screen.funnel(found))

@@ -190,6 +190,8 @@ def pair(
 
     if (pivot is None) == bool(targets):
         raise click.UsageError("--pivot and --target go together")
+    if not pivot and (to or license or by != "auto"):
+        raise click.UsageError("--to, --by and --license are of translations that are brought in, with --pivot")
     with funnel_of(corpus), watching(quiet) as watch:
         if pivot:
             asked = recipes.for_pairs(pivot, targets, corpus, to, by, license, assignments)

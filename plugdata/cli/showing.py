@@ -1,6 +1,7 @@
 """What goes where: answers to stdout, progress to stderr, a corpus's funnel after the work on it."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,21 @@ def watching(quiet: bool) -> Iterator["Watch"]:
 
     with Live(quiet) as live:
         yield Watch(live.say, live.show)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the work as Ctrl-C does: what is removed at its end is. The exit code is the signal's."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def console() -> Any:

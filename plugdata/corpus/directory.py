@@ -56,7 +56,9 @@ class Corpus:
         """An existing corpus. Raises InputError where there is none."""
         if not (path / "recipe.yaml").is_file():
             what = "is not a corpus (it holds no recipe.yaml)" if path.exists() else "does not exist"
-            raise InputError(f"{path} {what}", "`plugdata run RECIPE` or `plugdata translate` makes one")
+            made = "`plugdata run RECIPE` or `plugdata translate` makes one"
+            ledger = path / "ledger.sqlite"  # of a judge
+            raise InputError(f"{path} {what}", f"`plugdata ledger {ledger}`?" if ledger.is_file() else made)
         return cls(path)
 
     @property

@@ -15,6 +15,8 @@ from plugdata.errors import CorpusError
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` when the block ends well, synced; else `path` is untouched."""
+    if path.is_dir():
+        raise CorpusError(f"{path} is a folder", "name a file")
     beside = path.with_name(path.name + ".tmp")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +70,8 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
+    except PermissionError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         what = str(error).splitlines()[0]
         raise CorpusError(

@@ -153,11 +153,12 @@ def _of_language(
         "clusters_spared": found.filter("spared")["cluster"].n_unique(),
         "rows_spared": found.height - dropped.height,
     }
+    lost = dropped.filter(pl.col("elsewhere").is_not_null())["id"]  # among them what was kept in place of others
     told = found.select(
         "id",
         "jaccard",
         "side",
-        kept_id=pl.when(~pl.col("spared")).then("kept_id"),
+        kept_id=pl.when(~pl.col("spared") & ~pl.col("kept_id").is_in(lost.implode())).then("kept_id"),
         kept_as=pl.coalesce("kept_id", "elsewhere"),
         drop=~pl.col("spared"),
     ).unique("id", keep="first", maintain_order=True)
@@ -200,13 +201,14 @@ def _here(
 def _in_target(
     read: Read, found: pl.DataFrame, settings: recipe.Dedup, spill: Path, against: Callable[[], Frames]
 ) -> pl.DataFrame:
-    """The duplicates among a language's own texts of those rows that stay. What was kept in place of others stays."""
+    """The duplicates among a language's own texts of those rows that stay. What was kept in place of others stays,
+    unless another data set has it."""
     gone = found.filter(~pl.col("spared")).select("id").sort("id")
     keepers = found.select(id="kept_id").drop_nulls().unique()
     texts = _Counted(frame.join(_within(gone, frame), on="id", how="anti") for frame in _elected({"": read}, ""))
     near = settings.near if settings.target == "near" else None
     more = _spared(duplicates(texts, near, spill, against()), texts.n, settings.max_cluster)
-    return more.join(keepers, on="id", how="anti", maintain_order="left")
+    return more.filter(pl.col("elsewhere").is_not_null() | ~pl.col("id").is_in(keepers["id"].implode()))
 
 
 def _elected(before: Mapping[str, Read], half: str) -> Iterator[pl.DataFrame]:

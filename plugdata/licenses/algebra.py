@@ -105,8 +105,8 @@ def computed(found: Iterable[tuple[str, str | None]], apart: bool = False) -> st
     if None in by_license:
         raise GateError(
             f"the licence of {_names(by_license[None])} is unknown, so nothing may be published",
-            "say it where the source is read (`plugdata translate … --license cc-by-4.0`; `sources[i].license` and "
-            "`plugdata run`), or answer for the whole with `publish.license`",
+            "say it where the source is read (`--license cc-by-4.0` of `plugdata translate` and `pair --pivot`; "
+            "`sources[i].license` and `plugdata run`), or answer for the whole with `publish.license`",
         )
     names = [name for name in by_license if name is not None]
     for name in names:

@@ -16,7 +16,7 @@ from plugdata import recipe as recipes
 from plugdata.calls.ledger.merge import merge as merge_ledgers
 from plugdata.calls.ledger.store import Ledger
 from plugdata.corpus import Corpus, stage_key
-from plugdata.errors import GateError, InputError
+from plugdata.errors import GateError, InputError, PlugdataError
 from plugdata.pipeline import again
 from plugdata.pipeline.conductor import PAID, Conductor
 from plugdata.pipeline.watching import SILENT, Watch, noted
@@ -123,10 +123,14 @@ def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (
             raise InputError(f"{part} and {parts[0]} are no parts of one corpus: `{key}` differs")
     if target.exists():
         raise InputError(f"{target} exists", "name a new folder")
+    ledgers = [recipe.ledger or Corpus(part).ledger for part, recipe in zip(parts, found, strict=True)]
     corpus = Corpus.create(target)
-    merge_ledgers(
-        [recipe.ledger or Corpus(part).ledger for part, recipe in zip(parts, found, strict=True)], corpus.ledger
-    )
+    try:
+        if found[0].asked or any(ledger.exists() for ledger in ledgers):  # else all translations are given ones
+            merge_ledgers(ledgers, corpus.ledger)
+    except PlugdataError:
+        target.rmdir()  # nothing was made
+        raise
     translate = found[0].translate.model_copy(update={"again": again.together(corpus, found)})
     whole = found[0].model_copy(update={"corpus": target, "ledger": None, "shard": None, "translate": translate})
     corpus.write_text("recipe.yaml", recipes.dump(whole))

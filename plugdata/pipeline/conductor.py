@@ -50,9 +50,10 @@ class Conductor:
     def bind(self) -> None:
         """Bind the corpus to its sources, or see that it is still made from those it was begun with.
 
-        As long as no stage is finished (its file could not be read, say) it may be bound to others.
+        As long as nothing was asked or paired (a file was the wrong one, say) it may be bound to others.
         """
-        bound = self.manifest.sources if self.manifest.stages else ()
+        begun = {key.partition("/")[0] for key in self.manifest.stages} - {"source", "screen", "passages"}
+        bound = self.manifest.sources if begun or self.corpus.ledger.exists() else ()
         records = stages.source_records(self.recipe)
         digests, known = ([record.digest for record in of] for of in (records, bound))
         grows = self.recipe.kind == "x-instruction" and set(known) <= set(digests)  # each language has texts of its own

@@ -32,6 +32,7 @@ from plugdata.rows import FIELDS
 from plugdata.sources import back
 from plugdata.sources.plain import VERDICT, Given, Plain, number_of, pairs
 from plugdata.stages import Step
+from plugdata.stages.step import Say
 
 Stage = Literal["filter", "dedup"]
 Apply = Callable[[pl.DataFrame], pl.DataFrame]
@@ -73,7 +74,7 @@ def curate(
         folder = TemporaryDirectory(dir=output.path.parent, prefix=".plugdata-")
     with folder:
         made = _Made(Corpus(Path(folder.name)))
-        langs = made.read(given)
+        langs = made.read(given, watch.say)
         recipe = _recipe(stage, plain, made.corpus, langs, assignments)
         more = MEASUREMENTS[stage] if output.measurements else {}
         verdict = given.verdict()
@@ -117,7 +118,7 @@ class _Made:
         record = StageRecord(inputs=step.inputs, digest="", fitted=dict(step.fitted()), **written._asdict())
         self.manifest = self.manifest.with_stage(step.key, record)
 
-    def read(self, given: Given) -> list[str]:
+    def read(self, given: Given, say: Say) -> list[str]:
         """Write the rows of every language, and give the languages. Raises InputError where there is none."""
         langs = set[str]()
 
@@ -133,8 +134,11 @@ class _Made:
             column = given.plain.theirs("lang")
             raise InputError(f"no record of {given.plain.path} has its language in {column!r}", "give --lang CODE")
         ordered = sorted(langs)
+        unknown = self.corpus.scan("pair").filter(pl.col("lang").is_null()).select(pl.len()).collect().item()
+        if unknown and len(ordered) > 1:
+            say(f"{unknown} records without a language of the table are counted with {ordered[0]}")
         for lang in ordered:
-            mine = pl.col("lang").fill_null(ordered[0]) == lang  # what has no language is counted somewhere
+            mine = pl.col("lang").fill_null(ordered[0]) == lang
             self.write(Step("pair", lang, (), None, 0, rows.PAIR, partial(_of_language, self.corpus, mine, lang)))
         return ordered
 

@@ -49,12 +49,14 @@ def beside(
     folder: Path = Path(),
     limit: int | None = None,
     responses: bool = True,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[pl.DataFrame]:
     """The batches with COLUMNS added: each kept row's translation, or why there is none.
 
     Needs: rows.SOURCE, all rows of a corpus, twice. Rows: all, same order; those not kept get nulls. `limit` is that
-    of all sources, at which they were cut: by order, what `given` holds beyond it is left alone. folder: what relative
-    paths are relative to. spill: a directory for the translations meanwhile, made and removed if need be.
+    of all sources, at which they were cut: what `given` holds beyond it is left alone; of what else is nobody's, `say`
+    gets a line. folder: what relative paths are relative to. spill: a directory for the translations meanwhile, made
+    and removed if need be.
     Raises: SourceError for a file that cannot be read; InputError where records cannot be told to belong together;
     CorpusError if the disk is full.
     """
@@ -72,6 +74,8 @@ def beside(
             if key == "source_id" and not _has_common_ids(db, given, pivots, folder):
                 _check_counts(db, name, pivots, limit)
                 key = "ordinal"
+            elif key == "source_id" and limit is None:
+                _say_left_over(db, name, say)
             for batch in batches():
                 yield _beside(db, batch, key, name)
     except sqlite3.Error as error:
@@ -95,11 +99,13 @@ def _load_given(db: sqlite3.Connection, frames: Iterable[pl.DataFrame]) -> None:
 
 
 def _load_pivot(db: sqlite3.Connection, frames: Iterable[pl.DataFrame]) -> None:
-    """Every row, with the id of those that could be used: twins and bad records need no translation."""
-    db.execute("create table pivot (source_id)")
+    """Every row, its id as `source_id` if it could be used: twins and bad records need no translation."""
+    db.execute("create table pivot (ordinal, source_id, id)")
     usable = pl.when((pl.col("stage") != "source").fill_null(True)).then("source_id")
     for frame in frames:
-        db.executemany("insert into pivot values (?)", frame.select(usable).iter_rows())
+        db.executemany(
+            "insert into pivot values (?, ?, ?)", frame.select("ordinal", usable, id="source_id").iter_rows()
+        )
     db.execute("create index pivot_by_id on pivot (source_id)")
 
 
@@ -112,14 +118,18 @@ def _has_common_ids(db: sqlite3.Connection, given: Existing, pivots: Sequence[So
         "pivot": all(has_ids(pivot, folder) for pivot in pivots),
         "given": has_ids(source_of(given, pivots), folder, given.lang),
     }
+    lacking = next((name for table, name in names.items() if not own[table]), None)
+    if lacking and given.by == "auto":
+        return False
+    if lacking:
+        raise InputError(f"{lacking}: not every record has an id of its own, so nothing can be paired by id", _ID_HINT)
     for table, name in names.items():
-        problem = "" if own[table] else "not every record has an id of its own"
-        if not problem and (doubled := _doubled(db, table)):
-            problem = f"the id {doubled!r} stands more than once"
-        if problem and given.by == "auto":
-            return False
-        if problem:
-            raise InputError(f"{name}: {problem}, so nothing can be paired by id", _ID_HINT)
+        if doubled := _doubled(db, table):
+            if given.by == "auto" and _same_ids_in_order(db):
+                return False
+            raise InputError(
+                f"{name}: the id {doubled!r} stands more than once, so nothing can be paired by id", _ID_HINT
+            )
     (n_common,) = db.execute("select count(*) from pivot join given using (source_id)").fetchone()
     if not n_common:
         raise InputError(f"{names['given']} has no id in common with {names['pivot']}", _ID_HINT)
@@ -134,6 +144,19 @@ def _doubled(db: sqlite3.Connection, table: str) -> str | None:
     grouped = f"select source_id from {table} where source_id is not null group by source_id having count(*) > 1"
     found = db.execute(f"{grouped} limit 1").fetchone()
     return found[0] if found else None
+
+
+def _say_left_over(db: sqlite3.Connection, name: str, say: Callable[[str], None]) -> None:
+    nobodys = "source_id is not null and source_id not in (select id from pivot where id is not null)"
+    n, first = db.execute(f"select count(*), min(source_id) from given where {nobodys}").fetchone()
+    if n:
+        say(f"{name}: {n} {'record has an id' if n == 1 else 'records have ids'} that no row has, e.g. {first!r}")
+
+
+def _same_ids_in_order(db: sqlite3.Connection) -> bool:
+    """Whether both tables have the same ids in the same order, so that order pairs as ids would."""
+    other = "select 1 from pivot join given using (ordinal) where pivot.id is not given.source_id limit 1"
+    return db.execute(other).fetchone() is None
 
 
 def _check_counts(db: sqlite3.Connection, name: str, pivots: Sequence[Source], limit: int | None) -> None:

@@ -119,6 +119,7 @@ def given(corpus: Corpus, recipe: Recipe, say: Say) -> list[Step]:
                 corpus.spill,
                 limit=recipe.limit,
                 responses=recipe.translate.fields == "all",
+                say=say,
             )
             for batch in beside:
                 kept = batch.filter(rows.kept()).iter_rows(named=True)
