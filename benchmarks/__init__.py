@@ -1,1 +1,1 @@
-"""What DESIGN §7 measures the project by. Run from the repository root: python -m benchmarks.NAME"""
+"""What the project measures itself by. Run from the repository root: python -m benchmarks.NAME"""

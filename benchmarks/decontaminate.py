@@ -30,7 +30,7 @@ PLANTED = Path(__file__).parents[1] / "tests" / "labelled" / "contamination.toml
 NEARS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 ROUNDS = 5
 LEAST_ROWS_S = 20_000
-"""Rows a second and core that DESIGN's 3 M rows pass in three minutes."""
+"""Rows a second and core (issue 5): 3 M rows pass in three minutes."""
 
 Case = dict[str, str]
 WAYS: dict[str, tuple[str, Callable[[dict[str, Any], Case], tuple[str, str]]]] = {

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 4.0
 """Time to reach an endpoint, DNS and TLS with it: two lost packets' worth, and two tries with the wait between stay
-within DESIGN §3's 10 s. The wait for its answer is `timeout_s`."""
+within 10 s. The wait for its answer is `timeout_s`."""
 
 
 class Reply(NamedTuple):

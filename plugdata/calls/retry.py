@@ -27,7 +27,8 @@ from plugdata.errors import AuthError, EndpointError, ModelNotFound, QuotaExhaus
 T = TypeVar("T")
 
 REACH_S = 3.0
-"""An endpoint that never answered is given up after this long: a restart's blink, well within DESIGN §3's 10 s."""
+"""An endpoint that never answered is given up after this long: a restart's blink, and no more: who types a
+wrong address hears of it within 10 s."""
 WAIT_FIRST_S = 1.0
 """Ceiling of the first jittered wait; it doubles from there."""
 WAIT_MAX_S = 60.0
@@ -36,7 +37,7 @@ PATIENCE_S = 600.0
 """Rate limits or failures without one success in between stop the run after this long: a minute's window reopens, and
 a server that loads a large model is back, long before."""
 REJECTED_IN_A_ROW = 5
-"""DESIGN §3."""
+"""Requests that an endpoint refuses one after the other: it is the recipe that is wrong, not the rows."""
 BREAK_AFTER = 10
 """Failures in a row that are no chance any more: at one in five calls failing, once in ten million."""
 

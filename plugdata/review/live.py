@@ -13,7 +13,7 @@ from plugdata.corpus import Progress as Done
 from plugdata.review import screen
 
 EVERY_S = 30.0
-"""Between two lines where no terminal is looking (DESIGN §5)."""
+"""Between two lines where no terminal is looking: a night in a log of a thousand lines."""
 
 
 class Live:

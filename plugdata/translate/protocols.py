@@ -1,4 +1,4 @@
-"""How the texts of a row travel in a message, and back: the wire contract of DESIGN §3.
+"""How the texts of a row travel in a message, and back.
 
     tags         all texts of a row in one message, each in a tag of its name
     json_schema  the same as one JSON object, whose form the endpoint enforces (response_format)

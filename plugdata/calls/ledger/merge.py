@@ -1,7 +1,7 @@
 """Several ledgers made one: the shards of a corpus, or a colleague's answers beside one's own.
 
 The result is a function of what the sources hold, not of the order in which they are named: on it rests that many
-machines publish the same bytes as one (DESIGN §6). Sources are read sorted, side by side, so that memory does not grow
+machines publish the same bytes as one. Sources are read sorted, side by side, so that memory does not grow
 with them.
 """
 
