@@ -1,7 +1,7 @@
 """Whether a translation holds what no writer writes: characters and words that went through a wrong encoding or model.
 
 U+FFFD, control and private-use characters, mojibake ("cafÃ©", "donâ€™t"), marks that have lost their letter, and
-words of two scripts ("приvет", "웹inar": METHODS §3, "Mixed script"). What the source holds too is no fault of the
+words of two scripts ("приvет", "웹inar"). What the source holds too is no fault of the
 translation. Takes whole texts; knows no language and no row.
 
 Some words of two scripts are right: a Latin name takes a Korean particle, a Turkic or Hindi ending or an Arabic

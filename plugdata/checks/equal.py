@@ -1,8 +1,7 @@
 """Whether a response only gives its instruction back, though the source's does not: a task that translation undid.
 
-"Correct this sentence: …" whose sentence was translated without its mistake teaches a model to copy (METHODS §3,
-"Grammar tasks self-destruct"); a model that mixes up the fields gives one text twice. Takes whole texts of both halves;
-knows no language and no row.
+"Correct this sentence: …" whose sentence was translated without its mistake teaches a model to copy; a model that mixes
+up the fields gives one text twice. Takes whole texts of both halves; knows no language and no row.
 """
 
 import polars as pl

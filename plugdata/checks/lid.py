@@ -31,7 +31,7 @@ from plugdata.languages import Language
 
 READ_CHARS = 300
 """Characters of a glance (checks.spoken): half the time of whole texts (of 428 characters) at 99.32 % against 99.35 %
-accuracy (FIELD, "Measured here")."""
+accuracy, before this module was written."""
 
 MIN_P = 0.03
 """Labels less probable are not asked for and count as 0."""

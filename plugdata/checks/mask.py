@@ -1,8 +1,8 @@
 """What must not change in a text, put out of a translator's sight and back: spans become `⟦n⟧`.
 
-Code, LaTeX, addresses, tags, placeholders and paths (METHODS §3: "mask fences, inline code, HTML, SQL, URLs; verify
-byte-equal"); what they are, checks.spans and checks.code know. Spans with only white space between them become one. A
-mark in the source itself is a span as well, which is why `unmask(mask(x)) == x` for every text.
+Code, LaTeX, addresses, tags, placeholders and paths, byte for byte; what they are, checks.spans and checks.code know.
+Spans with only white space between them become one. A mark in the source itself is a span as well, which is why
+`unmask(mask(x)) == x` for every text.
 
 Owns the marks: how they are written, put back, judged. Knows nothing of rows, prompts or models.
 """

@@ -1,8 +1,8 @@
 """Whether a response that chooses from what its instruction offers still does so in translation.
 
 A source that answers "Negative" to "Is this positive or negative? …", or "B" to lettered choices, answers in words of
-its instruction. So must the translation, or its two halves were translated as if they had nothing to do with each other
-(METHODS §3: "Separately translated fields disagree"). That shows in any two languages without knowing either.
+its instruction. So must the translation, or its two halves were translated as if they had nothing to do with each
+other. That shows in any two languages without knowing either.
 
 Takes whole texts of both halves; knows no row.
 """

@@ -1,9 +1,8 @@
 """What language ID and the script check should read of a text: its prose, without what is in no language.
 
 Fenced and inline code, lines that end as only code does, URLs, e-mail addresses, HTML and XML tags, LaTeX,
-`{placeholders}` and `⟦n⟧` each become a space. A Korean answer that is half Python is a Korean answer (METHODS §3:
-language ID "on prose with code stripped"), and an answer that is nothing but code is in no language: its prose is
-empty, and every check that reads it abstains.
+`{placeholders}` and `⟦n⟧` each become a space. A Korean answer that is half Python is a Korean answer, and an answer
+that is nothing but code is in no language: its prose is empty, and every check that reads it abstains.
 
 One pattern serves whole columns (Polars) and single texts (`re`), so it stays within the syntax both know: no
 look-around, no back-reference. Each alternative ends at a character it may not cross (or at the end of the text, for

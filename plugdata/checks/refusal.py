@@ -2,7 +2,7 @@
 
 The phrases are data: refusals.toml, language code → list. Only the beginning and end of an answer are read, where
 models decline: a story may hold any sentence. Words alone are no refusal ("I'm sorry for your loss"): one keyword
-filter took 90 % of a data set with it (METHODS §3, ultrachat-uncensored), hence whole phrases, and the source's own.
+filter took 90 % of a data set with it (ultrachat-uncensored), hence whole phrases, and the source's own.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Which of two answers is better: both orders asked, each verdict read, both tallied.
 
 A judge prefers the answer that stands first, more or less, so each pair is asked in both orders; what the two verdicts
-come to is a rule, of which there are two (docs/evaluation.md has the table). `plug` is PLUG's (METHODS §1.5), for
+come to is a rule, of which there are two (docs/evaluation.md has the table). `plug` is PLUG's (arXiv 2311.08711), for
 figures beside the paper's; `strict` calls a win only what both orders call one.
 An answer that is missing loses to one that is there, without a call.
 """

@@ -129,7 +129,7 @@ def merge(parts: Sequence[Path], target: Path, *, assignments: Sequence[str] = (
         if found[0].asked or any(ledger.exists() for ledger in ledgers):  # else all translations are given ones
             merge_ledgers(ledgers, corpus.ledger)
     except PlugdataError:
-        target.rmdir()  # nothing was made
+        shutil.rmtree(target)  # made here, and nothing in it
         raise
     translate = found[0].translate.model_copy(update={"again": again.together(corpus, found)})
     whole = found[0].model_copy(update={"corpus": target, "ledger": None, "shard": None, "translate": translate})

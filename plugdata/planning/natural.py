@@ -32,7 +32,7 @@ from plugdata.xinstruct.generate import Candidate, Generated, lay_candidates
 from plugdata.xinstruct.rate import Rated, lay_ratings
 
 INSTRUCTION = "x" * 105
-"""An instruction of X-Instruction's mean length, 97 to 112 characters (METHODS §2)."""
+"""An instruction of X-Instruction's mean length, 97 to 112 characters (arXiv 2405.19744)."""
 PRIOR_TOKENS = {"generate": 40, "rate": 60}
 """Tokens of an answer until the ledger knows better: an instruction in tags; two sentences and a mark. Of other stages
 the answer is a text like the one that was sent."""

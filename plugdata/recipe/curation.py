@@ -26,7 +26,7 @@ drops one of them by default, but for two of the small model's, which are loops:
   0.79; a text said twice has some 0.5.
 - copying: 0.45 at most, of 2,099 texts with words enough three are above 0.3. Where half of all words were left in
   English it is 0.51 in the mean; where 70 % were, 95 % of the texts are above 0.5.
-- symbols: 0.13 at most (a Korean line of few letters); 0.3 is LumiOpen's share for Finnish (METHODS §3). Digits: none.
+- symbols: 0.13 at most (a Korean line of few letters); 0.3 is LumiOpen's share for Finnish. Digits: none.
 - template, equal, refusal: none. Of the English responses alone two hold a "### Output:" of their own.
 - pii: of the 999 rows three hold addresses, all made up; no figure is taken for a phone, card or IBAN.
 - ratio: see filters/fit.py.

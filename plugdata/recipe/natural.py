@@ -1,6 +1,6 @@
 """The blocks of a recipe of kind x-instruction: corpora whose responses are natural text in the target language.
 
-The authors of X-Instruction released no pipeline (arXiv 2405.19744; METHODS §2). What is theirs: English instructions
+The authors of X-Instruction released no pipeline (arXiv 2405.19744). What is theirs: English instructions
 for natural text, rating and retraining in rounds, sampling by cluster, 32,000 rows a language, responses of 988 to
 1,285 characters (SD 500 to 560) in the ten languages. What they leave open is configuration here, with the values of
 the recipe that theirs descends from (Humpback, arXiv 2308.06259) as defaults where it says any; the rest is ours.

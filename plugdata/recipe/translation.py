@@ -11,10 +11,10 @@ from plugdata.recipe.base import Code, Columns, Settings, Share
 from plugdata.recipe.endpoints import Model
 from plugdata.rows import Reason
 
-# Why these defaults: rhymes and puns come out as nonsense that no check can see (METHODS §3, alpaca-lora #180); a count
-# is of the source's letters; a text that a translator mends teaches to copy (METHODS §3); English grammar in words of
-# another language teaches nothing; a picture or link is made up; options are compared by a check (METHODS §3,
-# Alpaca-CoT #62).
+# Why these defaults: rhymes and puns come out as nonsense that no check can see (alpaca-lora #180); a count
+# is of the source's letters; a text that a translator mends teaches to copy; English grammar in words of
+# another language teaches nothing; a picture or link is made up; options are compared by a check (Alpaca-CoT
+# #62).
 Policy = Literal["translate", "keep-span", "equivalent-error", "drop"]
 """What becomes of a row whose task may lose its sense in translation: translated like any other; its frame translated
 and the text it is about kept; translated with a mistake made anew in the target; taken out."""

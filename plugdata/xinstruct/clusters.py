@@ -1,6 +1,6 @@
 """Clusters of vectors: k-means (Lloyd 1982; in batches: Sculley 2010) by scikit-learn.
 
-The paper does not say how it clusters (METHODS §2), so all here is ours.
+The paper does not say how it clusters, so all here is ours.
 
 The same vectors in the same order give the same clusters, whatever the number of cores: sums are made by one thread, in
 double precision. Another processor or release of scikit-learn may round otherwise and part a few rows otherwise.

@@ -1,6 +1,6 @@
 """Instructions as vectors that are near each other where two are about the same thing.
 
-The paper embeds instructions but does not say with what (METHODS §2). Built in is latent semantic analysis: n-grams of
+The paper embeds instructions but does not say with what. Built in is latent semantic analysis: n-grams of
 letters, weighted by TF-IDF, and their singular vectors. It needs no weights and no network, and knows any language that
 has letters. sentence-transformers is the user's own to install; an endpoint's embeddings are calls/embeddings.py's.
 

@@ -1,6 +1,6 @@
 """The generate stage of kind x-instruction: the task that finds instructions for a passage, and the rows it makes.
 
-Two forms of asking (METHODS §2):
+Two forms of asking:
 
     x-instruction        a system message and the passage in tags; the answer stands in tags of its own, and only what
                          is between them is read

@@ -1,7 +1,7 @@
 """What gives away that an instruction was made for a passage: it asks for a translation, speaks of a text that its
 reader does not have, or quotes the passage.
 
-A generator that is shown foreign text leaks "translate …" without a source (METHODS §2: a visible slice of the released
+A generator that is shown foreign text leaks "translate …" without a source (a visible slice of the released
 corpus), and one that is shown any text speaks of "the passage". Such rows teach a model to make up what is not there.
 
 The first two are phrases of English (LEXICONS): for another pivot they are not asked, and what a rater sees is left to

@@ -36,7 +36,7 @@ DOCUMENTS: dict[str, pl.DataType] = {
 
 OTHERS = 0.3
 """Share of characters that are neither letters nor white space above which a passage is no text: LumiOpen's for
-Finnish (METHODS §3). Digits count: a table of results is no answer."""
+Finnish. Digits count: a table of results is no answer."""
 
 SUSPECT = 0.5
 """`repeats.compression` below which repetition is counted in words, at fifty times the cost: a text said twice has some

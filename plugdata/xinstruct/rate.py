@@ -1,7 +1,7 @@
 """The rate stage of kind x-instruction: the task that has candidates rated, and the rows that the marks make.
 
 A mark ends an answer, and is never guessed: of the self-ratings of one published run 45 % could not be parsed,
-and reading them more leniently let worse rows through (METHODS §3). What cannot be read abstains, and is counted; it is
+and reading them more leniently let worse rows through. What cannot be read abstains, and is counted; it is
 never a mark. The model says why before it gives its mark, and nothing reads that.
 
 Five levels are those of Humpback's scale (arXiv 2308.06259), three those of X-Instruction; the wording is ours.

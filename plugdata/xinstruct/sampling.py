@@ -1,6 +1,6 @@
 """Which rows are taken: fewer about news, and as evenly from every topic as the rows allow.
 
-The paper samples by cluster but names no quota (METHODS §2), so this is ours: as many rows of every topic, and what
+The paper samples by cluster but names no quota, so this is ours: as many rows of every topic, and what
 small ones lack is shared out among the others; within one the best rated come first, then chance. Its own corpus shows
 why: a third of its verbs are "write", most often a news article or a headline. Knows columns, no corpus.
 """

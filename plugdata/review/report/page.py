@@ -23,7 +23,7 @@ from plugdata.review.shown import visible
 from plugdata.review.stats import ALL
 
 MAX_BYTES = 960_000
-"""Under the megabyte that ECOSYSTEM §4 allows, whichever way it is counted."""
+"""Under a megabyte, whichever way it is counted: a page that can be mailed."""
 
 
 def render(facts: Facts, rows: Iterable[Shown]) -> str:

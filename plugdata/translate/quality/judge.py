@@ -1,7 +1,7 @@
 """A model's verdict on a translation: two marks from 1 to 5 and kinds of error, by the rubric of judge-v1.
 
 The verdict is one JSON object of exactly the keys asked for, read strictly: of the self-ratings of one published run
-45 % could not be parsed, and reading them more leniently let worse rows through (METHODS.md §3). What cannot be read
+45 % could not be parsed, and reading them more leniently let worse rows through. What cannot be read
 is no verdict. Errors stand before the marks, so that a model names what it found before it weighs it.
 """
 
