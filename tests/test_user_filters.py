@@ -175,6 +175,20 @@ def test_a_tokenizer_that_is_absent_is_told(tmp_path: Path) -> None:
         tokens.fetch(str(tmp_path / "tokenizer.json"))
 
 
+def test_a_tokenizer_of_the_hub_is_had_from_the_cache_where_the_hub_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match=r"no tokenizer\.json of 'org/tok': 127\.0\.0\.1 cannot"):
+        tokens.fetch("org/tok")
+    held = tmp_path / "models--org--tok/snapshots/0123/tokenizer.json"
+    for path, content in ((held, "{}"), (tmp_path / "models--org--tok/refs/main", "0123")):
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    assert tokens.fetch("org/tok") == held
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"model": {}}', '{"version": "1.0", "model": {"type": "BPE"}}', "\ufeff"]
 )

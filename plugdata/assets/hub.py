@@ -32,9 +32,9 @@ def download(asset: Asset, hub: HubFile, folder: Path) -> Path:
         raise Miss("HF_HUB_OFFLINE is set")
     endpoint = os.environ.get("HF_ENDPOINT") or None
     url = hf_hub_url(hub.repo, hub.filename, revision=hub.revision, endpoint=endpoint)
-    _probe(url)
+    probe(url)
     try:
-        with _quiet("huggingface_hub"):
+        with quiet("huggingface_hub"):
             etag = get_hf_file_metadata(url, endpoint=endpoint).etag or ""
             if re.fullmatch("[0-9a-f]{64}", etag) and etag != asset.sha256:
                 raise Miss(f"checksum mismatch: it holds sha256 {etag}, not {asset.sha256}")
@@ -51,7 +51,7 @@ def download(asset: Asset, hub: HubFile, folder: Path) -> Path:
     return Path(file)
 
 
-def _probe(url: str) -> None:
+def probe(url: str) -> None:
     """Make sure that the host, or the proxy before it, takes a connection within PROBE_S. Raises Miss.
 
     Without it an unreachable Hub costs minutes of retries. In a thread: no socket timeout bounds name resolution.
@@ -81,7 +81,7 @@ def _probe(url: str) -> None:
 
 
 @contextmanager
-def _quiet(logger: str) -> Iterator[None]:
+def quiet(logger: str) -> Iterator[None]:
     """Its retries are not the user's business: what comes of them is said once, by us."""
     noisy = logging.getLogger(logger)
     level = noisy.level

@@ -1,6 +1,7 @@
 """Tokens of texts, by a tokenizer of the user's choice: what a trainer will count. An optional dependency."""
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import polars as pl
 
 from plugdata import rows
+from plugdata.assets.hub import probe, quiet
+from plugdata.assets.known import Miss
 from plugdata.errors import InputError
 from plugdata.recipe import is_hub_id
 
@@ -18,13 +21,21 @@ def fetch(name: str) -> Path:
         if not Path(name).is_file():
             raise InputError(f"filter.length.tokenizer: {name}: no such file", "a tokenizer.json, or a Hub id")
         return Path(name)
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    away = ""  # why the Hub cannot be asked: then what it gave before will do
     try:
-        return Path(hf_hub_download(name, "tokenizer.json"))
+        probe(hf_hub_url(name, "tokenizer.json", endpoint=endpoint))
+    except Miss as miss:
+        away = str(miss)
+    try:
+        with quiet("huggingface_hub"):
+            file = hf_hub_download(name, "tokenizer.json", endpoint=endpoint, local_files_only=bool(away))
+            return Path(file)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = away or str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(f"filter.length.tokenizer: no tokenizer.json of {name!r}: {reason}", "name a file") from error
 
 
