@@ -47,7 +47,7 @@ def asking_again(
     n_rows = sum(frame.height for frame in found.values())
     if not n_rows:
         raise InputError(
-            f"no row of {corpus.path} that a model was asked for was taken out for {named}",
+            f"no row of {corpus.path} was asked for and taken out for {named}",
             f"`plugdata status {corpus.path}` shows for what rows were; translations that were given are not asked for",
         )
     if model and {by for frame in found.values() for by in frame["model"]} == {stages.served_as(model)}:
