@@ -7,7 +7,7 @@ Letters of a dense script weigh more, as much as the Latin letters that would sa
 and the titles of four films are a third of an answer in Chinese, not a tenth.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import groupby
 
@@ -55,10 +55,20 @@ def named(scripts: Iterable[str]) -> str:
 @cache
 def characters(pattern: str) -> str:
     """The characters that a class of Polars' holds, as ranges in a class of `re`, which has no names for scripts."""
-    every = pl.Series([chr(n) for n in range(_LAST_LETTER + 1) if not 0xD800 <= n < 0xE000])
-    points = enumerate(map(ord, every.filter(every.str.contains(pattern))))
-    runs = [[point for _, point in run] for _, run in groupby(points, lambda place: place[1] - place[0])]
-    return "".join(f"{chr(run[0])}-{chr(run[-1])}" for run in runs)
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges(held(pattern).arg_true()))
 
 
-_LAST_LETTER = 0x323AF  # of Unicode's Han; behind it no script of the table of languages has letters
+def held(pattern: str) -> pl.Series:
+    """Of each code point up to LAST_LETTER, whether a class of Polars' holds it; surrogates are in none."""
+    every = ["" if 0xD800 <= point < 0xE000 else chr(point) for point in range(LAST_LETTER + 1)]
+    return pl.Series(every).str.contains(pattern)
+
+
+def ranges(points: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each run of code points, which are in order."""
+    for _, run in groupby(enumerate(points), lambda place: place[1] - place[0]):
+        found = [point for _, point in run]
+        yield found[0], found[-1]
+
+
+LAST_LETTER = 0x323AF  # of Unicode's Han; behind it no script of the table of languages has letters

@@ -52,8 +52,7 @@ class Conductor:
 
         As long as nothing was asked or paired (a file was the wrong one, say) it may be bound to others.
         """
-        begun = {key.partition("/")[0] for key in self.manifest.stages} - {"source", "screen", "passages"}
-        bound = self.manifest.sources if begun or self.corpus.ledger.exists() else ()
+        bound = self.manifest.sources if self._has_answers() or self.corpus.ledger.exists() else ()
         records = stages.source_records(self.recipe)
         digests, known = ([record.digest for record in of] for of in (records, bound))
         grows = self.recipe.kind == "x-instruction" and set(known) <= set(digests)  # each language has texts of its own
@@ -65,6 +64,10 @@ class Conductor:
             )
         self.manifest = self.manifest.model_copy(update={"sources": records})
         self.recipe = _pinned(self.recipe, records)
+
+    def _has_answers(self) -> bool:
+        """Whether rows were made of answers, or of translations that were given: nothing else is made without these."""
+        return any(key.partition("/")[0] in PAID for key in self.manifest.stages)
 
     def check_license(self) -> None:
         """Raise GateError, before a call is paid, if the kept rows could not be published under one licence."""
@@ -85,7 +88,7 @@ class Conductor:
         stages.check_filters(recipe)
         if natural:
             stages.check_embedder(recipe)
-        if any(key.partition("/")[0] in PAID for key in self.manifest.stages):
+        if self._has_answers():
             return
         estimates = (recipe.quality.back_translation, recipe.quality.judge)
         ours = (recipe.generate, recipe.rate, recipe.edit) if natural else ()

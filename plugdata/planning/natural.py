@@ -132,7 +132,7 @@ def _followed(
         else:
             yield from repeat((None, ()), batch.select(kept().sum()).item())
 
-    nobody = [""] * (recipe.generate.candidates * TRIES)
+    nobody = [""]
     made = Generated(recipe.generate.candidates * (Candidate(INSTRUCTION, None, None, 0),))
     generated = lay_candidates(passages, ((came or made, by or nobody) for came, by in outcomes("generate", passages)))
     rated = lay_ratings(generated, None)

@@ -5,8 +5,8 @@ Lines of one frame are looked at by whole columns, which is what makes cleaning 
 
 import polars as pl
 
-FENCE = r"^\s*(?:```[^`]*$|~~~)"
-"""A line that begins or ends a block of code."""
+FENCE = r"(?:```[^`]*$|~~~)"
+"""What a line that begins or ends a block of code begins with, its indentation aside."""
 
 
 def apart(texts: pl.Series) -> pl.DataFrame:
@@ -15,7 +15,7 @@ def apart(texts: pl.Series) -> pl.DataFrame:
     places = texts.str.contains(r"```|~~~").arg_true()
     if not len(places):
         return lines.with_columns(fenced=pl.lit(False))
-    is_fence = pl.col("line").str.contains(FENCE) & pl.col("doc").is_in(places.implode())
+    is_fence = pl.col("line").str.contains(rf"^\s*{FENCE}") & pl.col("doc").is_in(places.implode())
     n, n_all = is_fence.cum_sum().over("doc"), is_fence.sum().over("doc")
     closed = n <= n_all // 2 * 2  # the last of an odd number opens what never ends
     return lines.with_columns(fenced=closed & (is_fence | (n % 2 == 1)))

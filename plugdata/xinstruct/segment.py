@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from plugdata.xinstruct.lines import FENCE
+
 _HEADING, _BLANK, _LINE, _SENTENCE, _CLAUSE = 0, 30, 60, 120, 240
 """What a cut costs, in characters that one would as soon lose: before a heading, at a blank line, at a line, between
 sentences, at a blank (Thai has no stop). These and the next two are ours: at a third to a half of `min_chars` they
@@ -34,7 +36,8 @@ LONG_ITEM = 4
 """Part of a passage from which an item is a paragraph with a number: articles of a law are no list."""
 
 _KIND = re.compile(
-    r"\s*(?:(?P<code>```[^`]*$|~~~)|(?P<heading>#{1,6}\s|={2,}[^=]+={2,}\s*$)|(?P<list>(?:[-*+•‣◦]|\d{1,3}[.)]|\w\))\s)"
+    rf"\s*(?:(?P<code>{FENCE})"
+    r"|(?P<heading>#{1,6}\s|={2,}[^=]+={2,}\s*$)|(?P<list>(?:[-*+•‣◦]|\d{1,3}[.)]|\w\))\s)"
     r"|(?P<quote>>)|(?P<table>\|))"
 )
 _STOP = tuple('.!?…。！？।॥۔؟։።၊။;,،、，；"”»』」)')

@@ -3,12 +3,13 @@
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from plugdata.checks import script
 
 SHINGLE = 3
 """Tokens in a shingle. At Jaccard 0.8 it lets one changed word in thirty pass as the same text."""
@@ -22,7 +23,6 @@ BITS = 52
 
 _SUPERSCRIPT = r"([⁰¹²³⁴-⁹]+)"
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
-_LAST_UNSPACED = 0x323AF  # of Unicode's Han
 _NUMBER = r"([-−]?\.?\p{N}+(?:[.,:/'’\-–−]\p{N}+)*)"
 _LAST_LOOKED_UP = 0x30FF  # kana
 _PUNCTUATION = r"[[\p{P}`´]--[%‰#@&/\\*_]]"
@@ -112,8 +112,7 @@ def _unstable() -> str:
         and not unicodedata.combining(chr(point))
         and point not in joining
     ]
-    runs = [[point for _, point in run] for _, run in groupby(enumerate(stable), lambda place: place[1] - place[0])]
-    ranges = "".join(rf"\x{{{run[0]:x}}}-\x{{{run[-1]:x}}}" for run in runs)
+    ranges = "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in script.ranges(stable))
     return rf"[^{ranges}\x{{4e00}}-\x{{9fff}}\x{{ac00}}-\x{{d7a3}}]"
 
 
@@ -124,7 +123,7 @@ def _apart(texts: pl.Series) -> pl.Series:
     if not len(places):
         return texts
     points = np.frombuffer("\n".join(texts.gather(places)).encode("utf-32-le"), np.uint32)
-    alone = _alone()[np.minimum(points, _LAST_UNSPACED + 1)]
+    alone = _alone()[np.minimum(points, script.LAST_LETTER + 1)]
     before = alone.copy()  # whether a blank stands before it
     before[1:] |= alone[:-1]
     apart = np.full(len(points) + int(before.sum()), ord(" "), np.uint32)
@@ -135,5 +134,4 @@ def _apart(texts: pl.Series) -> pl.Series:
 @cache
 def _alone() -> NDArray[np.bool_]:
     """Of each code point up to one behind the last, whether _UNSPACED names it."""
-    every = ["" if 0xD800 <= point < 0xE000 else chr(point) for point in range(_LAST_UNSPACED + 2)]
-    return pl.Series(every).str.contains(_UNSPACED).to_numpy()
+    return np.append(script.held(_UNSPACED).to_numpy(), False)
